@@ -1,0 +1,63 @@
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::Deadline;
+
+/// How long an attempt may go on: the caller's will to wait, and the time allowed to each request.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    ended: watch::Receiver<bool>,
+    request: Duration,
+}
+
+impl Patience {
+    /// Patience without end, until the returned handle ends it. Each request has `request` to be
+    /// answered.
+    pub fn unlimited(request: Duration) -> (Self, EndPatience) {
+        let (end, ended) = watch::channel(false);
+        (Self { ended, request }, EndPatience(end))
+    }
+
+    /// Patience that has ended already: a try.
+    pub fn none(request: Duration) -> Self {
+        let (_, ended) = watch::channel(true);
+        Self { ended, request }
+    }
+
+    /// By when the request that is about to be sent must be answered.
+    pub fn deadline(&self) -> Deadline {
+        Deadline::within(self.request)
+    }
+
+    /// Whether nobody waits for this attempt to succeed any more.
+    pub fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
+    /// Resolves once nobody waits for this attempt to succeed any more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn ended(&self) {
+        // An error means that the handle is gone, and with it whoever was waiting.
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+}
+
+/// Ends a [`Patience`], by [`end`](Self::end) or when dropped.
+#[derive(Debug)]
+pub struct EndPatience(watch::Sender<bool>);
+
+impl EndPatience {
+    /// Nobody waits any more.
+    pub fn end(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Drop for EndPatience {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,188 @@
+//! P14: one `Locks` serves thousands of claims.
+
+use std::sync::Arc;
+
+use distlock_core::backend::Backend;
+use distlock_core::{Guard, Locks};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::case::{Case, Need};
+use crate::context::{Context, within};
+use crate::counter::Counter;
+use crate::failure::Outcome;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::of(a_thousand_names_held_at_once),
+        Case::of(two_hundred_waiters_on_one_name),
+        Case::of(many_holds_are_renewed_together),
+        Case::of(many_readers_of_one_name).needs([Need::Shared]),
+        Case::of(many_permits_of_one_name).needs([Need::Permits]),
+        Case::of(locks_that_share_a_backend_end_apart),
+    ]
+}
+
+/// Several `Locks` over one backend: the end of one is nothing to the others.
+async fn locks_that_share_a_backend_end_apart(cx: Context) -> Outcome {
+    let ttl = cx.steady();
+    let shared: Arc<dyn Backend> = Arc::from(cx.backend().await?);
+    let one = cx.builder().build(Arc::clone(&shared))?;
+    let other = cx.builder().build(shared)?;
+    let name = cx.name();
+    let guard = other.lock(&name).ttl(ttl).acquire().await?;
+    one.lock(cx.name()).acquire().await?.release().await?;
+    drop(one);
+    sleep(2 * ttl).await;
+    assert!(guard.is_held(), "renewed, though the other has ended");
+    guard.release().await?;
+    other.lock(&name).acquire().await?.release().await?;
+    Ok(())
+}
+
+/// A thousand holds of one client, acquired together and released together, some by drop.
+async fn a_thousand_names_held_at_once(cx: Context) -> Outcome {
+    let locks = cx.client().await?;
+    let names: Vec<_> = (0..1000).map(|_| cx.name()).collect();
+    let mut tasks = JoinSet::new();
+    for name in &names {
+        tasks.spawn(locks.lock(name).acquire());
+    }
+    let acquired = within(cx.case_limit() / 2, "a thousand locks", tasks.join_all()).await?;
+    let guards = acquired
+        .into_iter()
+        .collect::<distlock_core::Result<Vec<Guard>>>()?;
+    assert!(
+        guards.iter().all(Guard::is_held),
+        "a thousand locks held at once"
+    );
+    let mut releases = JoinSet::new();
+    for (number, guard) in guards.into_iter().enumerate() {
+        if number % 2 == 0 {
+            releases.spawn(guard.release());
+        }
+    }
+    for released in within(cx.case_limit() / 2, "the releases", releases.join_all()).await? {
+        released?;
+    }
+    within(cx.case_limit() / 2, "the drops", locks.settle()).await?;
+    for name in names.iter().step_by(37).chain(names.last()) {
+        assert!(
+            cx.state(name).await?.is_free(),
+            "something is left of {name}"
+        );
+    }
+    Ok(())
+}
+
+/// Two hundred tasks of four clients, all waiting for one lock; each gets it, one at a time.
+async fn two_hundred_waiters_on_one_name(cx: Context) -> Outcome {
+    const WAITERS: usize = 200;
+    let clients: [Locks; 4] = cx.rivals().await?;
+    let name = cx.name();
+    let counter = Arc::new(Counter::default());
+    let first = clients[0].lock(&name).acquire().await?;
+    let mut tasks = JoinSet::new();
+    for client in clients.iter().cycle().take(WAITERS) {
+        let (acquire, counter) = (client.lock(&name).acquire(), Arc::clone(&counter));
+        tasks.spawn(async move {
+            let guard = acquire.await?;
+            counter.add_one(guard.token()).await;
+            guard.release().await
+        });
+    }
+    cx.until(&name, "a line", |state| state.waiters.len() >= 4)
+        .await?;
+    first.release().await?;
+    for ended in within(
+        cx.case_limit() / 2,
+        "the lock for two hundred",
+        tasks.join_all(),
+    )
+    .await?
+    {
+        ended?;
+    }
+    assert_eq!(counter.value(), WAITERS as u64);
+    cx.until_free(&name).await?;
+    Ok(())
+}
+
+/// Holds that were granted together are renewed in time, all of them. The TTL leaves a slow store
+/// on a loaded machine some milliseconds for each renewal: there are three hundred to a third of
+/// it.
+async fn many_holds_are_renewed_together(cx: Context) -> Outcome {
+    let ttl = 3 * cx.steady();
+    let locks = cx.client().await?;
+    let mut guards = Vec::new();
+    for _ in 0..300 {
+        guards.push(locks.lock(cx.name()).ttl(ttl).acquire().await?);
+    }
+    for _ in 0..8 {
+        sleep(ttl / 4).await;
+        let held = guards.iter().filter(|guard| guard.is_held()).count();
+        assert_eq!(held, guards.len(), "holds that were renewed in time");
+    }
+    Ok(())
+}
+
+/// A hundred readers of two clients, and a writer after them.
+async fn many_readers_of_one_name(cx: Context) -> Outcome {
+    let clients: [Locks; 2] = cx.rivals().await?;
+    let name = cx.name();
+    let mut tasks = JoinSet::new();
+    for client in clients.iter().cycle().take(100) {
+        tasks.spawn(client.rw_lock(&name).read());
+    }
+    let readers = within(
+        cx.case_limit() / 2,
+        "a hundred readers together",
+        tasks.join_all(),
+    )
+    .await?;
+    let readers = readers
+        .into_iter()
+        .collect::<distlock_core::Result<Vec<Guard>>>()?;
+    assert!(readers.iter().all(Guard::is_held));
+    drop(readers);
+    within(
+        cx.case_limit() / 2,
+        "the name after its readers",
+        clients[0].rw_lock(&name).write(),
+    )
+    .await??
+    .release()
+    .await?;
+    Ok(())
+}
+
+/// Fifty permits, a hundred who want one.
+async fn many_permits_of_one_name(cx: Context) -> Outcome {
+    const LIMIT: u32 = 50;
+    let clients: [Locks; 2] = cx.rivals().await?;
+    let name = cx.name();
+    let counter = Arc::new(Counter::default());
+    let mut tasks = JoinSet::new();
+    for client in clients.iter().cycle().take(100) {
+        let (acquire, counter) = (
+            client.semaphore(&name, LIMIT).acquire(),
+            Arc::clone(&counter),
+        );
+        tasks.spawn(async move {
+            let permit = acquire.await?;
+            counter.share(LIMIT).await;
+            permit.release().await
+        });
+    }
+    for ended in within(
+        cx.case_limit() / 2,
+        "a permit for everybody",
+        tasks.join_all(),
+    )
+    .await?
+    {
+        ended?;
+    }
+    cx.until_free(&name).await?;
+    Ok(())
+}

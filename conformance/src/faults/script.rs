@@ -1,0 +1,223 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use distlock_core::ErrorKind;
+use distlock_core::backend::Signals;
+use tokio::sync::Notify;
+
+use super::told::WakeUps;
+
+/// A kind of request to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verb {
+    /// `Claim::attempt`
+    Attempt,
+    /// `Claim::renew`
+    Renew,
+    /// `Claim::release`
+    Release,
+    /// `Backend::inspect`
+    Inspect,
+}
+
+/// Which of the requests to come, all claims of the client taken together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Which {
+    /// The one after so many less one: `Nth(1)` is the next.
+    Nth(u32),
+    /// So many from the next on.
+    First(u32),
+    /// Every one until [`Faults::heal`].
+    All,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The store never hears of it; `Unavailable`.
+    LoseRequest,
+    /// The store does it, but the answer is lost; `Unavailable`.
+    LoseReply,
+    /// It reaches the store so much later, or not at all if that is past its deadline.
+    DelayRequest(Duration),
+    /// The answer takes so much longer; past the deadline it is lost.
+    DelayReply(Duration),
+    /// The answer is read so much later, whatever the deadline, as by a process that was stopped
+    /// meanwhile.
+    Stall(Duration),
+    /// The store never hears of it, and there is no answer until the deadline; `Unavailable`.
+    Hang,
+    /// The store never hears of it; this error.
+    Fail(ErrorKind),
+    /// The backend panics.
+    Panic,
+    /// The store has forgotten the claim when the request arrives, as if an operator had removed
+    /// it.
+    Forget,
+}
+
+/// Says what goes wrong with the requests of a [`Faulty`](super::Faulty) backend, and tells what it
+/// has seen.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    script: Mutex<Script>,
+    seen: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    planned: Vec<(Verb, Which, Fault)>,
+    counts: [u32; 4],
+    wake_ups: WakeUps,
+    claims: Vec<Signals>,
+}
+
+impl Faults {
+    /// From now on, this goes wrong with these requests. Of two faults for one request, the first
+    /// planned wins.
+    pub fn add(&self, verb: Verb, which: Which, fault: Fault) {
+        self.script().planned.push((verb, which, fault));
+    }
+
+    /// From now on, nothing goes wrong any more with requests, nor with the wake-ups of new claims.
+    pub fn heal(&self) {
+        let mut script = self.script();
+        script.planned.clear();
+        script.wake_ups = WakeUps::default();
+    }
+
+    /// What becomes of the wake-ups of the claims made from now on.
+    pub fn wake_ups(&self, wake_ups: WakeUps) {
+        self.script().wake_ups = wake_ups;
+    }
+
+    /// How many requests of this kind the engine has begun.
+    pub fn count(&self, verb: Verb) -> u32 {
+        self.script().counts[verb as usize]
+    }
+
+    /// Resolves once the engine has begun so many requests of this kind.
+    pub async fn seen(&self, verb: Verb, count: u32) {
+        loop {
+            let seen = self.0.seen.notified();
+            tokio::pin!(seen);
+            seen.as_mut().enable();
+            if self.count(verb) >= count {
+                return;
+            }
+            seen.await;
+        }
+    }
+
+    /// Tells every claim that asking again may be answered differently, which need not be true.
+    pub fn tell_look(&self) {
+        self.claims().iter().for_each(Signals::look);
+    }
+
+    /// Tells every claim that the store says it is gone, whether it is or not.
+    pub fn tell_gone(&self) {
+        self.claims().iter().for_each(Signals::gone);
+    }
+
+    /// Notes a request, and says what is to go wrong with it.
+    pub(super) fn strike(&self, verb: Verb) -> Option<Fault> {
+        let mut script = self.script();
+        script.counts[verb as usize] += 1;
+        let mut struck = None;
+        script.planned.retain_mut(|(of, which, fault)| {
+            if *of != verb {
+                return true;
+            }
+            let (strikes, stays) = which.count_down();
+            if strikes {
+                struck = struck.or(Some(*fault));
+            }
+            stays
+        });
+        drop(script);
+        self.0.seen.notify_waiters();
+        struck
+    }
+
+    /// Notes a new claim's signals, and says what is to become of its wake-ups.
+    pub(super) fn enlist(&self, signals: &Signals) -> WakeUps {
+        let mut script = self.script();
+        script.claims.retain(|claim| !claim.is_closed());
+        script.claims.push(signals.clone());
+        script.wake_ups
+    }
+
+    fn claims(&self) -> Vec<Signals> {
+        // Not under the lock: what a claim does when it is told may well lead back here.
+        self.script().claims.clone()
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Which {
+    /// Whether this request is meant, and whether one to come still may be.
+    fn count_down(&mut self) -> (bool, bool) {
+        match self {
+            Self::All => (true, true),
+            Self::Nth(left) => {
+                *left = left.saturating_sub(1);
+                (*left == 0, *left > 0)
+            }
+            Self::First(left) => {
+                let strikes = *left > 0;
+                *left = left.saturating_sub(1);
+                (strikes, *left > 0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAULT: Fault = Fault::Hang;
+
+    fn struck(faults: &Faults, requests: usize) -> Vec<bool> {
+        (0..requests)
+            .map(|_| faults.strike(Verb::Renew).is_some())
+            .collect()
+    }
+
+    #[test]
+    fn strikes_the_requests_that_are_meant_and_no_others() {
+        for (which, expected) in [
+            (Which::Nth(1), [true, false, false, false]),
+            (Which::Nth(3), [false, false, true, false]),
+            (Which::First(2), [true, true, false, false]),
+            (Which::First(0), [false; 4]),
+            (Which::All, [true; 4]),
+        ] {
+            let faults = Faults::default();
+            faults.add(Verb::Renew, which, FAULT);
+            assert_eq!(faults.strike(Verb::Attempt), None, "another verb");
+            assert_eq!(struck(&faults, 4), expected, "{which:?}");
+            assert_eq!(
+                (faults.count(Verb::Renew), faults.count(Verb::Attempt)),
+                (4, 1)
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_goes_wrong_once_healed() {
+        let faults = Faults::default();
+        faults.add(Verb::Renew, Which::All, FAULT);
+        faults.heal();
+        assert_eq!(struck(&faults, 2), [false; 2]);
+    }
+}

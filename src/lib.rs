@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod connect;
+mod stores;
+mod url;
+
+pub use connect::{connect, open};
+#[doc(inline)]
+pub use distlock_core::*;
+
+// The stores, a line each.
+pub use distlock_memory as memory;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use distlock_sqlite as sqlite;

@@ -1,0 +1,57 @@
+//! Which stores a URL can name, and how each is opened.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::Result;
+use crate::backend::Backend;
+use crate::memory::MemoryBackend;
+use crate::url::StoreUrl;
+
+/// A store that a URL can name.
+pub(crate) struct Store {
+    pub(crate) scheme: &'static str,
+    /// The URL options that only this store has.
+    pub(crate) options: &'static [&'static str],
+    /// How it is opened, or the cargo feature that this takes and that is off.
+    pub(crate) open: Result<Open, &'static str>,
+}
+
+pub(crate) type Open = fn(&StoreUrl) -> Opening<'_>;
+pub(crate) type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Backend>>> + Send + 'a>>;
+
+/// All stores, also those whose feature is off: an error then says which to turn on.
+pub(crate) const STORES: &[Store] = &[
+    Store {
+        scheme: "memory",
+        options: &[],
+        open: Ok(memory),
+    },
+    Store {
+        scheme: "sqlite",
+        options: &["machine"],
+        #[cfg(feature = "sqlite")]
+        open: Ok(sqlite),
+        #[cfg(not(feature = "sqlite"))]
+        open: Err("sqlite"),
+    },
+];
+
+fn memory(url: &StoreUrl) -> Opening<'_> {
+    Box::pin(async {
+        url.expect_no_path()?;
+        Ok(Arc::new(MemoryBackend::new()) as _)
+    })
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(url: &StoreUrl) -> Opening<'_> {
+    Box::pin(async {
+        let path = url.file_path()?;
+        let mut options = crate::sqlite::SqliteBackend::options();
+        if let Some(machine) = url.option("machine") {
+            options = options.machine(machine);
+        }
+        Ok(Arc::new(options.open(path).await?) as _)
+    })
+}

@@ -1,0 +1,252 @@
+//! A store's URL, taken apart so that nothing in it is ignored.
+//!
+//! Errors quote the part that is at fault, never the whole URL: it may hold a password.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::backend::Backend;
+use crate::connect::LOCKS_OPTIONS;
+use crate::stores::{STORES, Store};
+use crate::{Error, ErrorKind, Result};
+
+/// The URL of a store that there is, with options that the store has.
+pub(crate) struct StoreUrl {
+    store: &'static Store,
+    url: Url,
+    options: Vec<(&'static str, String)>,
+}
+
+impl StoreUrl {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        // The parser would leave these out without a word.
+        if text.trim() != text || text.contains(char::is_control) {
+            return Err(invalid(
+                "a store's URL has no control characters, and no spaces around it; encode them",
+            ));
+        }
+        let url = Url::parse(text).map_err(|error| {
+            invalid(format!(
+                "a store's URL begins with {}; this one cannot be read: {error}",
+                schemes()
+            ))
+        })?;
+        let store = STORES
+            .iter()
+            .find(|store| store.scheme == url.scheme())
+            .ok_or_else(|| {
+                invalid(format!(
+                    "no store has URLs that begin with `{}:`; there are {}",
+                    url.scheme(),
+                    schemes()
+                ))
+            })?;
+        if url.fragment().is_some() {
+            return Err(invalid(
+                "a store's URL has no `#`; within a path or value write it as `%23`",
+            ));
+        }
+        let options = options(store, url.query().unwrap_or_default())?;
+        Ok(Self {
+            store,
+            url,
+            options,
+        })
+    }
+
+    /// Opens the store.
+    pub(crate) async fn open(&self) -> Result<Arc<dyn Backend>> {
+        match self.store.open {
+            Ok(open) => open(self).await,
+            Err(feature) => Err(Error::new(
+                ErrorKind::Misconfigured,
+                format!(
+                    "the {} store is not built into this program; \
+                     turn on the cargo feature `{feature}` of `distlock`",
+                    self.store.scheme,
+                ),
+            )),
+        }
+    }
+
+    /// The value of an option, if it was given. It is not empty.
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.options.iter().find(|(option, _)| *option == name)?;
+        Some(value)
+    }
+
+    /// The value of an option that is a duration.
+    pub(crate) fn duration(&self, name: &str) -> Result<Option<Duration>> {
+        let parse = |value| {
+            humantime::parse_duration(value).map_err(|error| {
+                invalid(format!(
+                    "the URL option `{name}` is a duration such as `10s`, `500ms` or `1m 30s`; \
+                     it is `{value}`"
+                ))
+                .with_source(error)
+            })
+        };
+        self.option(name).map(parse).transpose()
+    }
+
+    /// The path of a store that is a file.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn file_path(&self) -> Result<String> {
+        let scheme = self.store.scheme;
+        let wanted = |fault| {
+            invalid(format!(
+                "{fault}; write `{scheme}:///absolute/path` with three slashes, \
+                 or `{scheme}:relative/path`"
+            ))
+        };
+        // With two slashes, the first folder of the path stands where a host does.
+        if !self.url.authority().is_empty() {
+            return Err(wanted("the URL of a file names no host"));
+        }
+        let path = decode(self.url.path(), "the path")?;
+        if path.is_empty() || path.ends_with('/') {
+            return Err(wanted("the URL names no file"));
+        }
+        Ok(path)
+    }
+
+    /// Checks that a store which is nowhere is not said to be somewhere.
+    pub(crate) fn expect_no_path(&self) -> Result<()> {
+        if self.url.authority().is_empty() && self.url.path().is_empty() {
+            return Ok(());
+        }
+        let scheme = self.store.scheme;
+        Err(invalid(format!(
+            "the {scheme} store has no host and no path; its URL is `{scheme}:`"
+        )))
+    }
+}
+
+/// Reads the options, each of which the store must have, once at most, and with a value.
+fn options(store: &Store, query: &str) -> Result<Vec<(&'static str, String)>> {
+    let mut options = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let mut known = LOCKS_OPTIONS.iter().chain(store.options).copied();
+        let name = known
+            .find(|known| *known == name)
+            .ok_or_else(|| unknown_option(store, name))?;
+        if options.iter().any(|(other, _)| *other == name) {
+            return Err(invalid(format!(
+                "the URL option `{name}` is given twice; give it once"
+            )));
+        }
+        let value = decode(value, &format!("the value of the URL option `{name}`"))?;
+        if value.is_empty() {
+            return Err(invalid(format!(
+                "the URL option `{name}` has no value; write `{name}=value`, or leave it out"
+            )));
+        }
+        options.push((name, value));
+    }
+    Ok(options)
+}
+
+fn unknown_option(store: &Store, name: &str) -> Error {
+    // A password with a `?` in it that was not encoded ends up here. No option looks like that.
+    let is_word = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let named = if is_word {
+        format!(" `{name}`")
+    } else {
+        " of that name".to_owned()
+    };
+    let allowed: Vec<_> = LOCKS_OPTIONS
+        .iter()
+        .chain(store.options)
+        .map(|option| format!("`{option}`"))
+        .collect();
+    invalid(format!(
+        "the {} store has no URL option{named}; there are {}",
+        store.scheme,
+        allowed.join(", ")
+    ))
+}
+
+/// Undoes percent-encoding, strictly: neither a lone `%` nor bytes that are no UTF-8 are guessed
+/// at.
+fn decode(text: &str, what: &str) -> Result<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, after @ ..] = rest {
+        if *byte == b'%' {
+            let (byte, after) = hex_byte(after).ok_or_else(|| {
+                invalid(format!(
+                    "{what} has a `%` without two hexadecimal digits; a percent sign is `%25`"
+                ))
+            })?;
+            decoded.push(byte);
+            rest = after;
+        } else {
+            decoded.push(*byte);
+            rest = after;
+        }
+    }
+    String::from_utf8(decoded)
+        .ok()
+        .filter(|decoded| !decoded.contains('\0'))
+        .ok_or_else(|| {
+            invalid(format!(
+                "{what} is percent-encoded UTF-8 without `%00`; this is not"
+            ))
+        })
+}
+
+/// The byte that two hexadecimal digits say, and what follows them.
+fn hex_byte(text: &[u8]) -> Option<(u8, &[u8])> {
+    let [high, low, after @ ..] = text else {
+        return None;
+    };
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let byte = digit(*high)? * 16 + digit(*low)?;
+    Some((u8::try_from(byte).ok()?, after))
+}
+
+fn schemes() -> String {
+    let schemes: Vec<_> = STORES
+        .iter()
+        .map(|store| format!("`{}:`", store.scheme))
+        .collect();
+    schemes.join(", ")
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidInput, message.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_all_bytes_and_leaves_a_plus_alone() {
+        for (text, decoded) in [
+            ("", ""),
+            ("a+b", "a+b"),
+            ("%41%2f%2F", "A//"),
+            ("%F0%9F%94%92", "🔒"),
+            ("é", "é"),
+        ] {
+            assert_eq!(decode(text, "it").unwrap(), decoded);
+        }
+    }
+
+    #[test]
+    fn guesses_at_nothing() {
+        for text in ["%", "%4", "%zz", "%+1", "a%", "%ff", "%C3", "%00"] {
+            assert_eq!(
+                decode(text, "it").unwrap_err().kind(),
+                ErrorKind::InvalidInput,
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The chores of this repository. Standard library only, so that it is built within seconds.
+
+mod check;
+mod features;
+mod needs;
+mod steps;
+mod test;
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+use steps::{Steps, cargo};
+
+const HELP: &str = "\
+The chores of this repository.
+
+Usage: cargo xtask COMMAND
+
+Commands:
+  test      Install what is missing, then run all tests of all packages, documentation included
+  check     Formatting, lints, docs, each cargo feature alone, spelling, licences; changes no file
+  fix       Format, and apply what clippy suggests
+  examples  Run the examples, which check themselves
+  help      Print this
+
+All steps of a command are taken, also after one has failed; the exit status is then 1.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    if arguments
+        .iter()
+        .any(|argument| matches!(*argument, "help" | "--help" | "-h"))
+    {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let command = match arguments[..] {
+        ["test"] => test::run,
+        ["check"] => check::run,
+        ["fix"] => fix,
+        ["examples"] => examples,
+        [] => return misused("a command is missing"),
+        ["test" | "check" | "fix" | "examples", extra, ..] => {
+            return misused(&format!("unknown argument `{extra}`"));
+        }
+        [unknown, ..] => return misused(&format!("unknown command `{unknown}`")),
+    };
+    if let Err(error) = env::set_current_dir(root()) {
+        eprintln!("cannot enter {}: {error}", root().display());
+        return ExitCode::FAILURE;
+    }
+    command()
+}
+
+fn fix() -> ExitCode {
+    let mut steps = Steps::begin();
+    steps.run(&mut cargo(
+        "clippy --workspace --all-targets --all-features --fix --allow-dirty --allow-staged",
+    ));
+    // Last: what clippy suggests is not always formatted.
+    steps.run(&mut cargo("fmt --all"));
+    steps.end()
+}
+
+fn examples() -> ExitCode {
+    let mut steps = Steps::begin();
+    steps.run(&mut cargo("run --example quickstart --features sqlite"));
+    steps.run(&mut cargo("run --example custom_store"));
+    steps.end()
+}
+
+/// The folder of the workspace.
+fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}
+
+fn misused(fault: &str) -> ExitCode {
+    eprintln!("{fault}\n\n{HELP}");
+    ExitCode::from(2)
+}

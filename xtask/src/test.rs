@@ -1,0 +1,23 @@
+//! `cargo xtask test`: everything that the tests need, then all tests.
+
+use std::process::ExitCode;
+
+use crate::needs;
+use crate::steps::{Steps, cargo};
+
+pub(crate) fn run() -> ExitCode {
+    let mut steps = Steps::begin();
+    for need in needs::NEEDS {
+        steps.take(&format!("{} ({})", need.what, need.why), || need.meet());
+    }
+    if !steps.all_well() {
+        return steps.end();
+    }
+    // Not nextest: it runs no doctests.
+    steps.run(&mut cargo("test --workspace --all-features --no-fail-fast"));
+    // What the facade does without its optional stores cannot be seen with them built in.
+    steps.run(&mut cargo(
+        "test --package distlock --no-default-features --no-fail-fast",
+    ));
+    steps.end()
+}

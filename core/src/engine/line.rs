@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::Engine;
 use super::live::LiveClaim;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -72,9 +73,9 @@ impl Lines {
                 receiver
             }
         };
-        receiver
-            .await
-            .expect("whoever has a turn passes it on, also when it panics")
+        // Whoever has a turn passes it on, also when it panics; only with the runtime does the line
+        // end.
+        receiver.await.unwrap_or_else(|_| Err(Engine::gone()))
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<Name, VecDeque<Queued>>> {

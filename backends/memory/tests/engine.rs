@@ -1,6 +1,7 @@
 //! The engine where the store does not matter: runtimes that block or end, guards dropped in odd
 //! places, paused time.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
@@ -94,17 +95,21 @@ fn an_own_thread_outlives_the_runtime_that_made_it() {
 /// The thread ends with the last of its locks and guards, and not before.
 #[test]
 fn an_own_thread_ends_with_its_last_guard() {
-    /// Tells when the store is dropped, which the engine's thread does last.
-    #[derive(Debug)]
-    struct Told(#[allow(dead_code, reason = "dropped, not read")] mpsc::Sender<()>);
+    thread_local! {
+        /// Dropped with the thread in which the store was made.
+        static ALIVE: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
+    }
     let (alive, ended) = mpsc::channel::<()>();
     let guard: Guard = one_worker().block_on(async {
         let make = async move || {
-            thread_local!(static TOLD: std::cell::RefCell<Option<Told>> = const { std::cell::RefCell::new(None) });
-            TOLD.set(Some(Told(alive)));
+            ALIVE.set(Some(alive));
             Ok(MemoryBackend::new())
         };
-        let locks = Locks::builder().ttl(TTL).build_on_own_thread(make).await.unwrap();
+        let locks = Locks::builder()
+            .ttl(TTL)
+            .build_on_own_thread(make)
+            .await
+            .unwrap();
         locks.lock("x").acquire().await.unwrap()
     });
     assert_eq!(
@@ -214,7 +219,7 @@ fn a_guard_can_be_dropped_anywhere() {
 
     let guard = free_again();
     thread::spawn(move || {
-        thread_local!(static LATE: std::cell::RefCell<Option<Guard>> = const { std::cell::RefCell::new(None) });
+        thread_local!(static LATE: RefCell<Option<Guard>> = const { RefCell::new(None) });
         LATE.set(Some(guard));
     })
     .join()

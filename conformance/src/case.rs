@@ -31,6 +31,8 @@ pub(crate) enum Need {
     Push,
     /// Claims expire one by one, not with a session that others may keep alive.
     ClaimsExpire,
+    /// Waiters stand in line and ask again when told to.
+    StandsInLine,
     Processes,
 }
 
@@ -91,6 +93,7 @@ impl Need {
             },
             Self::Push => store.push,
             Self::ClaimsExpire => store.expiry == Expiry::PerClaim,
+            Self::StandsInLine => !store.waits_on_server,
             Self::Processes => harness.address().is_some(),
         }
     }
@@ -105,6 +108,7 @@ impl fmt::Display for Need {
             Self::Fair => "needs fairness",
             Self::Push => "needs push",
             Self::ClaimsExpire => "needs claims that expire one by one",
+            Self::StandsInLine => "needs waiters that stand in line",
             Self::Processes => "in-process store",
         })
     }

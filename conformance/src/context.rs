@@ -73,16 +73,17 @@ impl Context {
 
     /// A TTL for holds that must not be lost: still short enough to see many renewals, and long
     /// enough that a loaded machine keeps up with them.
+    ///
+    /// Doubled twice, so that a store with a ladder of TTLs has it as well.
     pub(crate) fn steady(&self) -> Duration {
-        3 * self.ttl()
+        4 * self.ttl()
     }
 
     /// A TTL so long that nothing expires while a case runs, unless a client's breach of promise
     /// lets it: what is gone [`SOON`] was released.
     pub(crate) fn calm(&self) -> Duration {
-        (30 * self.ttl())
-            .max(Duration::from_secs(40))
-            .min(*self.capabilities().ttl.end())
+        let long = (32 * self.ttl()).max(Duration::from_secs(40));
+        long.min(*self.capabilities().ttl.end())
     }
 
     /// By when the store must have dropped a claim of this TTL, counted from when it last heard of
@@ -148,7 +149,7 @@ impl Context {
     /// So many clients that contend hard: where the store cannot wake a waiter, theirs is a TTL at
     /// which waiters look often. Nothing is in the way of renewals, so none is lost.
     pub(crate) async fn rivals<const N: usize>(&self) -> Result<[Locks; N]> {
-        self.several(|| self.builder().ttl(5 * self.ttl())).await
+        self.several(|| self.builder().ttl(4 * self.ttl())).await
     }
 
     /// A client whose requests and wake-ups can be tampered with.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Mode;
+use crate::session::Ladder;
 
 /// The truth about a store. Pinned in each backend's tests and held against the real server by the
 /// conformance suite; asking for more than a store has is `Unsupported`.
@@ -21,12 +22,15 @@ pub struct Capabilities {
     pub fair: Fair,
     /// Whether waiters are woken by the store, rather than finding out at their next look.
     pub push: bool,
+    /// Whether a waiter waits inside one request, which the server answers once it is granted,
+    /// rather than standing in line and asking again when told to. Its place in line is then its
+    /// own: when it gives up, no neighbour of its client inherits it.
+    pub waits_on_server: bool,
     /// What it is that expires.
     pub expiry: Expiry,
     /// The TTLs that the store accepts.
     pub ttl: RangeInclusive<Duration>,
-    /// The step in which the store counts a TTL; a TTL between steps is rounded down by the
-    /// backend.
+    /// The step in which the store counts a TTL.
     pub ttl_step: Duration,
     /// How long past its TTL a dead claim may still stand in the store.
     pub slack: Duration,
@@ -80,12 +84,26 @@ impl Capabilities {
             permits: false,
             fair: Fair::No,
             push: false,
+            waits_on_server: false,
             expiry: Expiry::PerClaim,
             ttl,
             ttl_step: Duration::from_millis(1),
             slack: Duration::ZERO,
             fencing: Fencing::ClockAssumed,
             may_forget: true,
+        }
+    }
+
+    /// The TTL in force for one that was asked for, within the store's range: rounded down to its
+    /// step; and, where it is a session that expires, to a rung of the [`Ladder`] of its sessions.
+    pub fn ttl_in_force(&self, asked: Duration) -> Duration {
+        match self.expiry {
+            Expiry::PerClaim => {
+                let beyond = asked.as_nanos() % self.ttl_step.as_nanos().max(1);
+                let beyond = Duration::from_nanos(u64::try_from(beyond).unwrap_or(0));
+                (asked - beyond).max(*self.ttl.start())
+            }
+            Expiry::PerSession => Ladder::new(&self.ttl).in_force(asked),
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod queue;
+pub mod session;
 pub mod telemetry;
 
 mod boot;

@@ -12,20 +12,21 @@ use crate::error::{Error, Result};
 /// manual.
 pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(15);
 
-/// How long a store keeps a hold, or a place in line, without hearing from its client; checked
-/// against what that store accepts.
+/// How long a store keeps a hold, or a place in line, without hearing from its client; within what
+/// that store accepts, and as it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ttl(Duration);
 
 impl Ttl {
-    /// A TTL that the store of these capabilities accepts.
+    /// The TTL in force at the store of these capabilities for one that was asked for:
+    /// [`Capabilities::ttl_in_force`].
     ///
     /// # Errors
     /// `InvalidInput` outside of the store's range, naming the range.
     pub fn new(ttl: Duration, capabilities: &Capabilities) -> Result<Self> {
         let range = &capabilities.ttl;
         if range.contains(&ttl) {
-            return Ok(Self(ttl));
+            return Ok(Self(capabilities.ttl_in_force(ttl)));
         }
         Err(Error::invalid(format!(
             "a TTL is {:?} to {:?} on the {} store; it is {ttl:?}",

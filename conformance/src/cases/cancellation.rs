@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(dropped_at_any_poll_in_every_mode).needs([Need::Shared, Need::Permits]),
         Case::of(dropped_while_the_store_hangs),
         Case::of(a_select_loop_keeps_the_place).needs([Need::Fair]),
-        Case::of(a_neighbour_inherits_the_place).needs([Need::Fair]),
+        Case::of(a_neighbour_inherits_the_place).needs([Need::Fair, Need::StandsInLine]),
         Case::of(a_neighbour_inherits_no_more_than_the_place),
         Case::of(a_waiter_that_gives_up_in_the_middle_holds_up_nobody),
         Case::of(an_aborted_task_gives_back_its_lock),

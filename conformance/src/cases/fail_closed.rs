@@ -4,7 +4,7 @@ use distlock_core::ErrorKind;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::case::Case;
+use crate::case::{Case, Need};
 use crate::context::{ALLOWANCE, Context, refused, soon, within};
 use crate::failure::Outcome;
 use crate::faults::{Fault, Verb, Which};
@@ -13,13 +13,13 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::of(every_error_ends_an_acquisition_without_a_guard),
         Case::of(every_error_ends_a_try_without_a_guard),
-        Case::of(every_error_ends_a_wait_and_leaves_nothing),
+        Case::of(every_error_ends_a_wait_and_leaves_nothing).needs([Need::StandsInLine]),
         Case::of(a_store_that_is_down_is_unavailable_within_a_ttl),
         Case::of(a_store_that_is_down_is_told_to_all_who_wait),
         Case::of(an_outage_that_is_over_is_over),
         Case::of(a_store_that_is_down_keeps_its_promise_to_others),
         Case::of(a_backend_that_panics_costs_its_claim_only),
-        Case::of(a_backend_that_panics_while_waiting_leaves_nothing),
+        Case::of(a_backend_that_panics_while_waiting_leaves_nothing).needs([Need::StandsInLine]),
         Case::of(an_inspection_that_fails_is_an_error),
     ]
 }

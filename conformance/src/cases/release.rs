@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use distlock_core::backend::Released;
-use distlock_core::{ErrorKind, Mode};
+use distlock_core::{ErrorKind, Expiry, Mode};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -204,7 +204,8 @@ async fn not_held_up_by_a_renewal_that_hangs(cx: Context) -> Outcome {
 }
 
 /// A store that does not confirm for a TTL: the caller is told, and the release does not stop for
-/// that.
+/// that. It does when the claim can no longer be alive; a session may live for ever, so under one it
+/// goes on until the store confirms.
 async fn unconfirmed_for_too_long_is_an_error_and_goes_on(cx: Context) -> Outcome {
     let ttl = 2 * cx.ttl();
     let (locks, faults) = cx.faulty().await?;
@@ -213,6 +214,9 @@ async fn unconfirmed_for_too_long_is_an_error_and_goes_on(cx: Context) -> Outcom
     let guard = locks.lock(&name).ttl(ttl).acquire().await?;
     let result = within(2 * ttl + ALLOWANCE, "an answer", guard.release()).await?;
     refused(ErrorKind::Unavailable, result)?;
+    if cx.capabilities().expiry == Expiry::PerSession {
+        faults.heal();
+    }
     within(
         cx.gone_by(ttl),
         "an end to the release, by the TTL if not by the store",

@@ -24,8 +24,8 @@ pub(super) fn cases() -> Vec<Case> {
             .needs([Need::Fair, Need::Permits]),
         Case::of(a_release_wakes_the_next_at_once).needs([Need::Push]),
         Case::of(a_wake_up_that_is_lost_costs_a_recheck),
-        Case::of(wake_ups_that_mean_nothing_do_no_harm),
-        Case::of(a_waiter_outlasts_an_outage_of_the_store),
+        Case::of(wake_ups_that_mean_nothing_do_no_harm).needs([Need::StandsInLine]),
+        Case::of(a_waiter_outlasts_an_outage_of_the_store).needs([Need::StandsInLine]),
         Case::of(waiting_keeps_nothing_else_from_going_on),
         Case::of(everybody_in_the_line_is_served),
     ]

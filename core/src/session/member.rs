@@ -1,0 +1,102 @@
+use std::sync::Arc;
+
+use super::{Session, SessionStore};
+use crate::backend::{Hold, Renewal, Signals};
+use crate::clock::{Deadline, Moment};
+use crate::error::Result;
+
+/// A claim under a [`Session`]: what the session answers for while this lives.
+///
+/// Its entry is what the server shows of it, a number that no other claim under the session has:
+/// the claim's id, say. Dropped when the server has confirmed that the entry is gone; dropped
+/// earlier, the entry is nobody's, and the next heartbeat removes it.
+#[derive(Debug)]
+pub struct Member<S: SessionStore> {
+    session: Arc<Session<S>>,
+    entry: u128,
+    /// What the engine was last told that the hold counts from.
+    told: Moment,
+}
+
+impl<S: SessionStore> Member<S> {
+    /// Puts a claim under the session, before its first request is sent.
+    pub fn new(session: Arc<Session<S>>, entry: u128, signals: Signals) -> Self {
+        session.enlist(entry, signals);
+        let told = session.as_of();
+        Self {
+            session,
+            entry,
+            told,
+        }
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Session<S> {
+        &self.session
+    }
+
+    /// What the server shows of it.
+    pub fn entry(&self) -> u128 {
+        self.entry
+    }
+
+    /// Makes sure that the session has been confirmed within a quarter of its TTL, as before a
+    /// request that relies on it. `false` if it is no more.
+    ///
+    /// # Errors
+    /// `Unavailable` if it was not confirmed, and may still live.
+    pub async fn keep(&self, by: Deadline) -> Result<bool> {
+        let fresh = self.session.ttl() / 4;
+        let kept = self.session.kept(|as_of| as_of.elapsed() < fresh, by).await;
+        Ok(kept?.is_some())
+    }
+
+    /// The server shows the entry: from now on its absence means that it is gone.
+    pub fn stands(&self) {
+        self.session.shows(self.entry, true);
+    }
+
+    /// The server is about to be asked to remove the entry: from now on its absence means nothing.
+    pub fn leaves(&self) {
+        self.session.shows(self.entry, false);
+    }
+
+    /// The hold that the server has granted it under this number.
+    pub fn hold(&mut self, number: u64) -> Hold {
+        self.told = self.session.as_of();
+        Hold::new(number, self.session.ttl(), self.told)
+    }
+
+    /// Extends the hold with its session, which one heartbeat does for all its claims.
+    ///
+    /// # Errors
+    /// `Unavailable` if the session was not confirmed, and may still live.
+    pub async fn renew(&mut self, by: Deadline) -> Result<Renewal> {
+        let told = self.told;
+        match self.session.kept(|as_of| as_of > told, by).await? {
+            Some(as_of) => {
+                self.told = as_of;
+                Ok(Renewal::Extended(as_of))
+            }
+            None => Ok(Renewal::Lost),
+        }
+    }
+
+    /// Whether the claim is over with its session. A session that is condemned is ended first:
+    /// until then the claim may still stand on the server.
+    ///
+    /// # Errors
+    /// `Unavailable` if it is not known whether the session has ended.
+    pub async fn is_over(&self, by: Deadline) -> Result<bool> {
+        if self.session.is_alive() {
+            return Ok(false);
+        }
+        self.session.end(by).await.map(|()| true)
+    }
+}
+
+impl<S: SessionStore> Drop for Member<S> {
+    fn drop(&mut self) {
+        self.session.dismiss(self.entry);
+    }
+}

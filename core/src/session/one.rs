@@ -1,0 +1,283 @@
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{Alive, Beat, Opened, SessionStore};
+use crate::backend::Signals;
+use crate::clock::{Deadline, Moment};
+use crate::error::{Error, Result};
+
+/// One session of a client with its store, and the claims under it.
+///
+/// It is kept alive by those who use it, and given up once it has not been confirmed for its TTL:
+/// then it is *condemned*, and with it all its claims.
+pub struct Session<S: SessionStore> {
+    store: Arc<S>,
+    handle: S::Handle,
+    ttl: Duration,
+    slack: Duration,
+    state: Mutex<State>,
+    /// Had by whoever makes a heartbeat. In it, how the latest failed, if it did.
+    beating: tokio::sync::Mutex<Option<Failure>>,
+}
+
+#[derive(Debug)]
+struct State {
+    as_of: Moment,
+    phase: Phase,
+    members: HashMap<u128, Standing>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Alive,
+    /// Not confirmed in time: never kept alive again, and not known to have ended.
+    Condemned,
+    /// By the server's word, or because it cannot live any more.
+    Ended,
+}
+
+/// What is known of a claim under the session.
+#[derive(Debug)]
+struct Standing {
+    signals: Signals,
+    /// Since when the server has been known to show it. `None`: it may or may not.
+    since: Option<Moment>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    at: Moment,
+    error: Error,
+}
+
+impl<S: SessionStore> Session<S> {
+    /// Opens one. `slack` is how long past its TTL the server may keep it.
+    ///
+    /// # Errors
+    /// Those of [`SessionStore::open`].
+    pub async fn open(
+        store: &Arc<S>,
+        ttl: Duration,
+        slack: Duration,
+        by: Deadline,
+    ) -> Result<Arc<Self>> {
+        let Opened { handle, ttl, as_of } = store.open(ttl, by).await?;
+        Ok(Arc::new(Self {
+            store: Arc::clone(store),
+            handle,
+            ttl,
+            slack,
+            state: Mutex::new(State {
+                as_of,
+                phase: Phase::Alive,
+                members: HashMap::new(),
+            }),
+            beating: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// What requests name it by.
+    pub fn handle(&self) -> &S::Handle {
+        &self.handle
+    }
+
+    /// The TTL in force.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Whether it can be relied upon. If it has not been confirmed for its TTL, that condemns it.
+    pub fn is_alive(&self) -> bool {
+        self.phase() == Phase::Alive
+    }
+
+    /// The server has said that it is no more.
+    pub fn has_ended(&self) {
+        self.give_up(Phase::Ended);
+    }
+
+    /// Ends it on the server, and everything under it.
+    ///
+    /// # Errors
+    /// `Unavailable` if it is not known whether it has ended, and it may still live.
+    pub async fn end(&self, by: Deadline) -> Result<()> {
+        self.give_up(Phase::Condemned);
+        if self.phase() == Phase::Ended {
+            return Ok(());
+        }
+        let result = self.store.end(&self.handle, by).await;
+        // Nobody keeps it alive, so the server ends it by itself.
+        if result.is_ok() || self.as_of().elapsed() > self.ttl + self.slack {
+            self.give_up(Phase::Ended);
+            return Ok(());
+        }
+        result
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.state().members.is_empty()
+    }
+
+    /// The moment from which its TTL counts, which is to be `enough`; kept alive anew if it is not.
+    /// `None` if it is not alive any more.
+    pub(super) async fn kept(
+        &self,
+        enough: impl Fn(Moment) -> bool + Send + Sync,
+        by: Deadline,
+    ) -> Result<Option<Moment>> {
+        let is_settled = || self.confirmed().is_none_or(&enough);
+        if !is_settled() {
+            // Whoever beats may have more time for a server that hangs, or its runtime is blocked.
+            // Two beats at a time do no harm.
+            let turn = timeout(by.remaining() / 2, self.beating.lock()).await;
+            if !is_settled() {
+                match turn {
+                    Ok(mut failed) => self.beat_in_turn(&mut failed, by).await?,
+                    Err(_) => self.beat(by).await?,
+                }
+            }
+        }
+        Ok(self.confirmed())
+    }
+
+    /// From when its TTL counts, if it is alive.
+    fn confirmed(&self) -> Option<Moment> {
+        self.is_alive().then(|| self.as_of())
+    }
+
+    /// A thousand claims do not ask a server that has just failed a thousand times.
+    async fn beat_in_turn(&self, failed: &mut Option<Failure>, by: Deadline) -> Result<()> {
+        if let Some(Failure { at, error }) = failed
+            && at.elapsed() < self.ttl / 50
+        {
+            return Err(error.clone());
+        }
+        let at = Moment::now();
+        let beat = self.beat(by).await;
+        *failed = beat.as_ref().err().map(|error| Failure {
+            at,
+            error: error.clone(),
+        });
+        beat
+    }
+
+    async fn beat(&self, by: Deadline) -> Result<()> {
+        let sent = Moment::now();
+        match self.store.beat(&self.handle, by).await? {
+            Beat::Ended => self.has_ended(),
+            Beat::Alive(Alive { as_of, entries }) => {
+                // If it came too late, the claims have been told that it is over.
+                if self.is_alive() {
+                    self.confirm(as_of);
+                }
+                if let Some(entries) = entries {
+                    self.reconcile(sent, entries, by).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what the server shows, and what is known here, the same.
+    async fn reconcile(&self, sent: Moment, entries: Vec<u128>, by: Deadline) {
+        let shown = entries.into_iter().collect();
+        self.missing(sent, &shown).iter().for_each(Signals::gone);
+        let strangers = self.strangers(shown);
+        if !strangers.is_empty() {
+            // What is left is found again at the next beat.
+            drop(self.store.remove(&self.handle, &strangers, by).await);
+        }
+    }
+
+    /// The claims that the server has shown before that moment, and does not show now.
+    fn missing(&self, sent: Moment, shown: &HashSet<u128>) -> Vec<Signals> {
+        let state = self.state();
+        let members = state.members.iter();
+        members
+            .filter(|(entry, standing)| {
+                standing.since.is_some_and(|since| since < sent) && !shown.contains(entry)
+            })
+            .map(|(_, standing)| standing.signals.clone())
+            .collect()
+    }
+
+    /// The entries that no claim here is answerable for.
+    fn strangers(&self, mut shown: HashSet<u128>) -> Vec<u128> {
+        let state = self.state();
+        shown.retain(|entry| !state.members.contains_key(entry));
+        shown.into_iter().collect()
+    }
+
+    fn confirm(&self, as_of: Moment) {
+        let mut state = self.state();
+        state.as_of = state.as_of.max(as_of);
+    }
+
+    pub(super) fn as_of(&self) -> Moment {
+        self.state().as_of
+    }
+
+    pub(super) fn enlist(&self, entry: u128, signals: Signals) {
+        let standing = Standing {
+            signals,
+            since: None,
+        };
+        self.state().members.insert(entry, standing);
+    }
+
+    pub(super) fn dismiss(&self, entry: u128) {
+        self.state().members.remove(&entry);
+    }
+
+    /// The server is known to show the entry from now on, or not to be relied upon for that.
+    pub(super) fn shows(&self, entry: u128, stands: bool) {
+        if let Some(standing) = self.state().members.get_mut(&entry) {
+            standing.since = stands.then(Moment::now);
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        let state = self.state();
+        let lapsed = state.phase == Phase::Alive && state.as_of.elapsed() >= self.ttl;
+        let phase = state.phase;
+        drop(state);
+        if !lapsed {
+            return phase;
+        }
+        self.give_up(Phase::Condemned);
+        Phase::Condemned
+    }
+
+    /// Tells all claims, once, that the session is over.
+    fn give_up(&self, phase: Phase) {
+        let mut state = self.state();
+        let was_alive = state.phase == Phase::Alive;
+        if state.phase != Phase::Ended {
+            state.phase = phase;
+        }
+        let members = state.members.values();
+        let told: Vec<_> = members.map(|standing| standing.signals.clone()).collect();
+        drop(state);
+        if was_alive {
+            told.iter().for_each(Signals::gone);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: SessionStore> fmt::Debug for Session<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("handle", &self.handle)
+            .field("ttl", &self.ttl)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

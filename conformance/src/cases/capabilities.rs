@@ -19,7 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_name_that_nobody_uses_is_shown_free),
         Case::of(holders_and_waiters_are_shown_in_order),
         Case::of(every_mode_is_shown_as_what_it_is).needs([Need::Shared, Need::Permits]),
-        Case::of(the_expiry_shown_is_the_expiry_kept).needs([Need::ClaimsExpire]),
+        Case::of(the_expiry_shown_is_the_expiry_kept),
         Case::of(a_watch_tells_every_change_that_lasts),
         Case::of(a_watch_tells_an_expiry),
     ]

@@ -19,7 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_second_release_finds_nothing),
         Case::of(a_release_of_what_never_asked_finds_nothing),
         Case::of(a_waiter_s_release_gives_up_its_place),
-        Case::of(a_late_release_leaves_the_successor_alone).needs([Need::ClaimsExpire]),
+        Case::of(a_late_release_leaves_the_successor_alone),
         Case::of(a_reader_s_release_leaves_the_others).needs([Need::Shared]),
         Case::of(asked_for_until_it_is_done),
         Case::of(not_held_up_by_a_renewal_that_hangs),

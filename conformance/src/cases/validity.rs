@@ -5,7 +5,7 @@ use std::time::Duration;
 use distlock_core::{ErrorKind, Guard, Loss, Mode, Moment};
 use tokio::time::sleep;
 
-use crate::case::{Case, Need};
+use crate::case::Case;
 use crate::context::{ALLOWANCE, Context, refused, soon, within};
 use crate::failure::Outcome;
 use crate::faults::{Fault, Verb, Which};
@@ -16,7 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_grant_is_dated_from_before_it_was_asked_for),
         Case::of(a_renewal_is_dated_from_before_it_was_asked_for),
         Case::of(a_hold_is_never_dated_later_than_the_store_counts),
-        Case::of(a_hold_by_hand_over_is_dated_from_its_last_refresh).needs([Need::ClaimsExpire]),
+        Case::of(a_hold_by_hand_over_is_dated_from_its_last_refresh),
         Case::of(a_grant_that_comes_too_late_is_no_guard),
         Case::of(grants_that_always_come_too_late_are_an_error),
         Case::of(validity_ends_on_time_while_renewals_fail),

@@ -1,0 +1,228 @@
+//! What becomes of claims, and of what the server shows of them, when their session is in trouble.
+
+mod wire;
+
+use std::time::Duration;
+
+use distlock_core::backend::{Backend, Claim, ClaimRequest, Patience, Released, Renewal};
+use distlock_core::{Deadline, ErrorKind, Guard, Locks, Loss, Mode, Name, Ttl};
+use distlock_miniature::{Direct, SessionBackend};
+use tokio::time::sleep;
+
+use wire::{Asked, Tested, Trouble};
+
+const TTL: Duration = Duration::from_millis(9_600);
+
+fn client(server: &Direct) -> (Locks, Tested) {
+    let wire = Tested::new(server);
+    let locks = Locks::builder().ttl(TTL);
+    (
+        locks.build(SessionBackend::new(wire.clone())).unwrap(),
+        wire,
+    )
+}
+
+async fn is_free(server: &Direct, name: &str) -> bool {
+    let (locks, _) = client(server);
+    locks.inspect(name).await.unwrap().is_free()
+}
+
+fn claim(backend: &impl Backend, name: &str) -> Box<dyn Claim> {
+    let ttl = Ttl::new(TTL, backend.capabilities()).unwrap();
+    let name = Name::new(name).unwrap();
+    let request = ClaimRequest::new(name, Mode::Exclusive, ttl);
+    backend.claim(request).unwrap()
+}
+
+fn soon() -> Deadline {
+    Deadline::within(TTL / 6)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_not_confirmed_is_given_up_with_all_its_claims() {
+    let server = Direct::new();
+    let (locks, wire) = client(&server);
+    let guards = [
+        locks.lock("a").acquire().await.unwrap(),
+        locks.lock("b").acquire().await.unwrap(),
+    ];
+    wire.set(Trouble::LosesReplies);
+    for guard in &guards {
+        assert_eq!(guard.lost().await, Loss::Expired);
+    }
+    // The server has heard every heartbeat: kept alive once more, the session would live on.
+    sleep(TTL / 50).await;
+    let beats = wire.asked(Asked::Beat);
+    wire.set(Trouble::None);
+    locks.settle().await;
+    assert!(is_free(&server, "a").await && is_free(&server, "b").await);
+
+    let guard = locks.lock("a").acquire().await.unwrap();
+    assert_eq!(wire.asked(Asked::Open), 2, "a session of its own");
+    assert_eq!(wire.asked(Asked::Beat), beats);
+    guard.release().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_is_answered_too_late_revives_nothing() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut first = claim(&backend, "a");
+    first.attempt(&Patience::none(TTL)).await.unwrap();
+    sleep(TTL / 2).await;
+    wire.set(Trouble::DelaysReplies(TTL));
+    // Sent in time, heard by the server in time, and answered when it is over here.
+    let late = first.renew(Deadline::within(2 * TTL)).await.unwrap();
+    assert!(matches!(late, Renewal::Lost));
+    wire.set(Trouble::None);
+    let beats = wire.asked(Asked::Beat);
+    assert_eq!(first.release(soon()).await.unwrap(), Released::NotHeld);
+    assert!(is_free(&server, "a").await, "ended with its session");
+    assert_eq!(
+        wire.asked(Asked::Beat),
+        beats,
+        "kept alive after it was given up"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_answers_for_is_removed_though_its_neighbours_are_well() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut neighbour = claim(&backend, "neighbour");
+    neighbour.attempt(&Patience::none(TTL)).await.unwrap();
+    let mut forgotten = claim(&backend, "forgotten");
+    forgotten.attempt(&Patience::none(TTL)).await.unwrap();
+    drop(forgotten);
+
+    sleep(TTL / 3).await;
+    neighbour.renew(soon()).await.unwrap();
+    assert!(is_free(&server, "forgotten").await);
+    assert!(!is_free(&server, "neighbour").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_after_the_release_leaves_nothing_for_long() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut neighbour = claim(&backend, "neighbour");
+    neighbour.attempt(&Patience::none(TTL)).await.unwrap();
+
+    let mut late = claim(&backend, "late");
+    wire.set(Trouble::DelaysRequests(TTL / 4));
+    let error = late.attempt(&Patience::none(TTL / 6)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    wire.set(Trouble::None);
+    assert_eq!(late.release(soon()).await.unwrap(), Released::NotHeld);
+    sleep(TTL / 4).await;
+    assert!(!is_free(&server, "late").await, "the request has come");
+
+    neighbour.renew(soon()).await.unwrap();
+    assert!(is_free(&server, "late").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_the_server_shows_no_more_is_told_to_be_gone() {
+    let server = Direct::new();
+    let (locks, wire) = client(&server);
+    let guards = [
+        locks.lock("a").acquire().await.unwrap(),
+        locks.lock("b").acquire().await.unwrap(),
+    ];
+    wire.forget_first_entry().await;
+    sleep(TTL / 2).await;
+    let (kept, lost): (Vec<_>, Vec<_>) = guards.iter().partition(|guard| guard.is_held());
+    assert_eq!((kept.len(), lost.len()), (1, 1));
+    assert_eq!(lost[0].lost().await, Loss::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_heartbeat_serves_all_claims_and_a_failed_one_is_not_asked_by_all() {
+    let server = Direct::new();
+    let (locks, wire) = client(&server);
+    let mut guards: Vec<Guard> = Vec::new();
+    for number in 0..1_000 {
+        guards.push(locks.lock(format!("{number}")).acquire().await.unwrap());
+    }
+    sleep(10 * TTL).await;
+    assert!(guards.iter().all(Guard::is_held));
+    let beats = wire.asked(Asked::Beat);
+    assert!((30..=50).contains(&beats), "{beats} heartbeats in ten TTLs");
+
+    wire.set(Trouble::Refuses);
+    sleep(TTL / 2).await;
+    let failed = wire.asked(Asked::Beat) - beats;
+    assert!(failed <= 30, "{failed} heartbeats in half a TTL");
+    wire.set(Trouble::None);
+    sleep(TTL / 4).await;
+    assert!(guards.iter().all(Guard::is_held));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_kinds_of_ttl_share_a_few_sessions() {
+    let server = Direct::new();
+    let (locks, wire) = client(&server);
+    let mut guards = Vec::new();
+    for number in 0..500 {
+        let ttl = Duration::from_millis(600 + 123 * number);
+        let lock = locks.lock(format!("{number}")).ttl(ttl);
+        let guard = lock.acquire().await.unwrap();
+        assert!(guard.valid_for() < ttl && guard.valid_for() > ttl.mul_f64(0.2));
+        guards.push(guard);
+    }
+    assert_eq!(wire.asked(Asked::Open), 7, "from 0.6 to 38.4 seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_the_sessions_that_nobody_uses() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut first = claim(&backend, "a");
+    first.attempt(&Patience::none(TTL)).await.unwrap();
+    backend.close(soon()).await;
+    assert_eq!(wire.asked(Asked::End), 0, "a claim still stands");
+    first.release(soon()).await.unwrap();
+    backend.close(soon()).await;
+    assert_eq!(wire.asked(Asked::End), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_waits_for_the_end_of_a_session_that_was_given_up_or_for_its_ttl() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut first = claim(&backend, "a");
+    first.attempt(&Patience::none(TTL)).await.unwrap();
+    wire.set(Trouble::Refuses);
+    let error = first.release(soon()).await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Unavailable,
+        "alive: it is to be asked again"
+    );
+    sleep(TTL * 2).await;
+    assert_eq!(first.release(soon()).await.unwrap(), Released::NotHeld);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_hangs_does_not_hold_up_the_others() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut first = claim(&backend, "a");
+    let mut second = claim(&backend, "b");
+    first.attempt(&Patience::none(TTL)).await.unwrap();
+    second.attempt(&Patience::none(TTL)).await.unwrap();
+    sleep(TTL / 3).await;
+    wire.set(Trouble::DelaysReplies(TTL));
+    let hung = tokio::spawn(async move { first.renew(Deadline::within(TTL)).await });
+    tokio::task::yield_now().await;
+    wire.set(Trouble::None);
+    let renewed = second.renew(soon()).await.unwrap();
+    assert!(matches!(renewed, Renewal::Extended(_)));
+    assert!(!hung.is_finished());
+}

@@ -62,7 +62,7 @@ pub(crate) use signals::{SignalState, Watched};
 /// 9. **Sessions that many claims share** (`Expiry::PerSession`): once a session's local validity
 ///    has lapsed it is never kept alive again, it is ended on the server, and all its claims are
 ///    lost together; `release` of a claim whose session has ended is `NotHeld`. What the server
-///    holds for a session beyond its live claims is removed.
+///    holds for a session beyond its live claims is removed. [`session`](crate::session) does this.
 /// 10. **No retries, no logging, no timers** beyond client time-outs and a session's heartbeat:
 ///     those are the engine's.
 ///

@@ -86,7 +86,6 @@ impl<W: Wire> Membership<W> {
         };
         let mut released = Released::NotHeld;
         if !member.is_over(by).await? {
-            member.leaves();
             let request = Request::Leave {
                 session: *member.session().handle(),
                 entries: vec![member.entry()],

@@ -24,6 +24,7 @@ pub struct Server {
 
 #[derive(Debug)]
 struct Session {
+    /// Slack included.
     ttl: u64,
     expires: u64,
 }
@@ -45,6 +46,9 @@ pub struct Served {
 }
 
 impl Server {
+    /// How much longer than its TTL a session may live.
+    pub const SLACK: Duration = Duration::from_millis(100);
+
     /// A server without sessions. `floor` is the least number of the next grant.
     pub fn new(floor: fn() -> u64) -> Self {
         Self {
@@ -101,13 +105,20 @@ impl Server {
         served
     }
 
+    /// Counts the TTL of every session anew, as a new leader of a cluster does.
+    pub fn restart_ttls(&mut self, now: &StoreTime) {
+        for session in self.sessions.values_mut() {
+            session.expires = now.micros() + session.ttl;
+        }
+    }
+
     /// When the next session ends by itself, in microseconds.
     pub fn next_expiry(&self) -> Option<u64> {
         self.sessions.values().map(|session| session.expires).min()
     }
 
     fn open(&mut self, ttl: Duration, now: &StoreTime) -> Reply {
-        let ttl = micros(ttl);
+        let ttl = micros(ttl + Self::SLACK);
         let expires = now.micros() + ttl;
         self.opened += 1;
         self.sessions.insert(self.opened, Session { ttl, expires });

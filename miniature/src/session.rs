@@ -11,6 +11,7 @@ use distlock_core::{Capabilities, Deadline, Expiry, Fair, Fencing, LockState, Na
 
 use crate::membership::{Client, Membership, unexpected};
 use crate::request::{Reply, Request};
+use crate::server::Server;
 use crate::wire::Wire;
 
 /// A client whose claims stand in line under its sessions, and are told when their turn comes.
@@ -40,6 +41,7 @@ pub(crate) fn capabilities(store: &'static str) -> Capabilities {
     capabilities.fair = Fair::Yes;
     capabilities.push = true;
     capabilities.expiry = Expiry::PerSession;
+    capabilities.slack = Server::SLACK;
     capabilities.fencing = Fencing::Strict;
     capabilities.may_forget = false;
     capabilities

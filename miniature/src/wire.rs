@@ -45,6 +45,13 @@ impl Direct {
         })))
     }
 
+    /// Counts the TTL of every session anew, as a new leader of a cluster does.
+    pub fn restart_ttls(&self) {
+        let mut local = self.local();
+        let now = local.now();
+        local.server.restart_ttls(&now);
+    }
+
     fn local(&self) -> MutexGuard<'_, Local> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,9 +4,9 @@ mod wire;
 
 use std::time::Duration;
 
-use distlock_core::backend::{Backend, Claim, ClaimRequest, Patience, Released, Renewal};
-use distlock_core::{Deadline, ErrorKind, Guard, Locks, Loss, Mode, Name, Ttl};
-use distlock_miniature::{Direct, SessionBackend};
+use distlock_core::backend::{Attempt, Backend, Claim, ClaimRequest, Patience, Released, Renewal};
+use distlock_core::{Deadline, ErrorKind, Guard, Locks, Loss, Mode, Moment, Name, Ttl};
+use distlock_miniature::{Direct, Server, SessionBackend};
 use tokio::time::sleep;
 
 use wire::{Asked, Tested, Trouble};
@@ -147,7 +147,9 @@ async fn one_heartbeat_serves_all_claims_and_a_failed_one_is_not_asked_by_all() 
     for number in 0..1_000 {
         guards.push(locks.lock(format!("{number}")).acquire().await.unwrap());
     }
+    wire.set(Trouble::DelaysReplies(TTL / 20));
     sleep(10 * TTL).await;
+    wire.set(Trouble::None);
     assert!(guards.iter().all(Guard::is_held));
     let beats = wire.asked(Asked::Beat);
     assert!((30..=50).contains(&beats), "{beats} heartbeats in ten TTLs");
@@ -167,13 +169,13 @@ async fn all_kinds_of_ttl_share_a_few_sessions() {
     let (locks, wire) = client(&server);
     let mut guards = Vec::new();
     for number in 0..500 {
-        let ttl = Duration::from_millis(600 + 123 * number);
+        let ttl = Duration::from_millis(600 + 1_190 * number);
         let lock = locks.lock(format!("{number}")).ttl(ttl);
         let guard = lock.acquire().await.unwrap();
-        assert!(guard.valid_for() < ttl && guard.valid_for() > ttl.mul_f64(0.2));
+        assert!(guard.valid_for() < ttl && guard.valid_for() > ttl.min(8 * TTL).mul_f64(0.4));
         guards.push(guard);
     }
-    assert_eq!(wire.asked(Asked::Open), 7, "from 0.6 to 38.4 seconds");
+    assert_eq!(wire.asked(Asked::Open), 8, "from 0.6 to 76.8 seconds");
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,8 +206,80 @@ async fn a_release_waits_for_the_end_of_a_session_that_was_given_up_or_for_its_t
         ErrorKind::Unavailable,
         "alive: it is to be asked again"
     );
-    sleep(TTL * 2).await;
+    sleep(TTL - TTL / 10_000).await;
+    let error = first.release(soon()).await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Unavailable,
+        "given up: it may still live there"
+    );
+    sleep(Server::SLACK + TTL / 1_000).await;
     assert_eq!(first.release(soon()).await.unwrap(), Released::NotHeld);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_of_an_earlier_session_is_not_the_claim_s_own() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut first = claim(&backend, "a");
+    first.attempt(&Patience::none(TTL)).await.unwrap();
+    wire.set(Trouble::Refuses);
+    sleep(TTL / 2).await;
+    server.restart_ttls();
+    sleep(TTL / 2 + Server::SLACK + TTL / 100).await;
+    let (patience, _end) = Patience::unlimited(TTL / 6);
+    first.attempt(&patience).await.unwrap_err();
+    wire.set(Trouble::None);
+    let under_another = first.attempt(&patience).await.unwrap();
+    assert!(
+        matches!(under_another, Attempt::Blocked(_)),
+        "behind the entry of its earlier session: {under_another:?}"
+    );
+    sleep(TTL / 2).await;
+    let granted = first.attempt(&patience).await.unwrap();
+    assert!(matches!(granted, Attempt::Held(_)), "{granted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_session_is_told_to_all_its_claims_at_once() {
+    let server = Direct::new();
+    let (locks, wire) = client(&server);
+    let mut guards = Vec::new();
+    for number in 0..10 {
+        guards.push(locks.lock(format!("{number}")).acquire().await.unwrap());
+    }
+    wire.end_first_session().await;
+    let beats = wire.asked(Asked::Beat);
+    for guard in &guards {
+        assert_eq!(guard.lost().await, Loss::Revoked);
+    }
+    assert_eq!(wire.asked(Asked::Beat), beats + 1);
+    let first = Moment::now();
+    for guard in &guards {
+        guard.lost().await;
+    }
+    assert!(first.elapsed() < TTL / 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_is_dated_from_before_its_session_was_kept_alive() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut first = claim(&backend, "a");
+    wire.set(Trouble::DelaysReplies(TTL / 10));
+    let mut before = Moment::now();
+    let Attempt::Held(hold) = first.attempt(&Patience::none(TTL)).await.unwrap() else {
+        panic!("not granted");
+    };
+    assert_eq!(hold.as_of, before);
+    for _ in 0..3 {
+        sleep(TTL / 3).await;
+        before = Moment::now();
+        let renewed = first.renew(soon()).await.unwrap();
+        assert!(matches!(renewed, Renewal::Extended(as_of) if as_of == before));
+    }
 }
 
 #[tokio::test(start_paused = true)]

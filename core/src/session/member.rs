@@ -53,12 +53,7 @@ impl<S: SessionStore> Member<S> {
 
     /// The server shows the entry: from now on its absence means that it is gone.
     pub fn stands(&self) {
-        self.session.shows(self.entry, true);
-    }
-
-    /// The server is about to be asked to remove the entry: from now on its absence means nothing.
-    pub fn leaves(&self) {
-        self.session.shows(self.entry, false);
+        self.session.shows(self.entry);
     }
 
     /// The hold that the server has granted it under this number.

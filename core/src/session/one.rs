@@ -44,7 +44,7 @@ enum Phase {
 #[derive(Debug)]
 struct Standing {
     signals: Signals,
-    /// Since when the server has been known to show it. `None`: it may or may not.
+    /// Since when the server is known to show it. `None`: it may or may not.
     since: Option<Moment>,
 }
 
@@ -233,10 +233,10 @@ impl<S: SessionStore> Session<S> {
         self.state().members.remove(&entry);
     }
 
-    /// The server is known to show the entry from now on, or not to be relied upon for that.
-    pub(super) fn shows(&self, entry: u128, stands: bool) {
+    /// The server is known to show the entry from now on.
+    pub(super) fn shows(&self, entry: u128) {
         if let Some(standing) = self.state().members.get_mut(&entry) {
-            standing.since = stands.then(Moment::now);
+            standing.since = Some(Moment::now());
         }
     }
 

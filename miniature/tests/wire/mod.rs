@@ -70,6 +70,15 @@ impl Tested {
         let leave = Request::Leave { session, entries };
         self.0.server.ask(leave).await.unwrap();
     }
+
+    /// Ends the first session, as an operator might.
+    pub(crate) async fn end_first_session(&self) {
+        self.0
+            .server
+            .ask(Request::End { session: 1 })
+            .await
+            .unwrap();
+    }
 }
 
 #[async_trait]

@@ -27,6 +27,7 @@ const BLOCKED: Duration = Duration::from_secs(1);
 /// good as stopped: nothing is renewed, no session is kept alive, and its connections stay open.
 /// Left alone, it is a holder, or a waiter, that has died.
 pub(crate) struct Bare {
+    owner: Arc<str>,
     commands: mpsc::Sender<Command>,
 }
 
@@ -56,6 +57,8 @@ impl Bare {
     ) -> Result<Self> {
         let (commands, orders) = mpsc::channel::<Command>();
         let (ready, started) = oneshot::channel();
+        let request = ClaimRequest::new(name, mode, ttl);
+        let owner = Arc::clone(&request.owner);
         thread::spawn(move || {
             panics.of_this_thread();
             let runtime = Builder::new_current_thread()
@@ -64,7 +67,7 @@ impl Bare {
                 .expect("a runtime can be made");
             let made = runtime.block_on(async {
                 let backend = harness.backend().await?;
-                let claim = backend.claim(ClaimRequest::new(name, mode, ttl))?;
+                let claim = backend.claim(request)?;
                 Ok((backend, claim))
             });
             let (_backend, claim) = match made {
@@ -81,7 +84,12 @@ impl Bare {
             }
         });
         started.await.unwrap_or_else(|_| Err(died()))?;
-        Ok(Self { commands })
+        Ok(Self { owner, commands })
+    }
+
+    /// Whose claim it is, as the store shows it.
+    pub(crate) fn owner(&self) -> &Arc<str> {
+        &self.owner
     }
 
     /// Joins the line, or refreshes the place in it, and asks once.

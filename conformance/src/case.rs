@@ -12,8 +12,8 @@ use crate::harness::Harness;
 pub(crate) struct Case {
     /// `promise::case`.
     pub(crate) name: String,
-    /// The number of the promise, once it is filed under one.
-    pub(crate) promise: u8,
+    /// The number of the promise, if it is filed under one.
+    pub(crate) promise: Option<u8>,
     needs: Vec<Need>,
     body: Box<dyn Fn(Context) -> Running + Send + Sync>,
 }
@@ -50,7 +50,7 @@ impl Case {
             .to_owned();
         Self {
             name,
-            promise: 0,
+            promise: None,
             needs: Vec::new(),
             body: Box::new(move |context| Box::pin(body(context))),
         }
@@ -62,7 +62,10 @@ impl Case {
     }
 
     pub(crate) fn of_promise(self, promise: u8) -> Self {
-        Self { promise, ..self }
+        Self {
+            promise: Some(promise),
+            ..self
+        }
     }
 
     /// The first thing that the case needs and the store lacks.

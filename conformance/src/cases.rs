@@ -1,4 +1,5 @@
-//! The promises, one module each, and their cases, one function each.
+//! The promises, one module each, and their cases, one function each; and the specification, which
+//! is all of them.
 
 mod cancellation;
 mod capabilities;
@@ -12,6 +13,7 @@ mod many;
 mod names;
 mod release;
 mod renewal;
+mod specification;
 mod ttl;
 mod unknown;
 mod validity;
@@ -19,7 +21,7 @@ mod waiting;
 
 use crate::case::Case;
 
-/// Every case, under the number of its promise.
+/// Every case, under the number of its promise if it is one's.
 pub(crate) fn all() -> Vec<Case> {
     let promises = [
         exclusion::cases(),
@@ -42,6 +44,7 @@ pub(crate) fn all() -> Vec<Case> {
     let numbered = (1..).zip(promises);
     numbered
         .flat_map(|(promise, cases)| cases.into_iter().map(move |case| case.of_promise(promise)))
+        .chain(specification::cases())
         .collect()
 }
 

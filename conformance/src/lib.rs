@@ -46,6 +46,11 @@
 //! its own. Where a case needs a second process, the test's executable starts itself, which is why
 //! [`run`] belongs at the very beginning of `main`.
 //!
+//! Two cases are of no one promise: they put random requests to the store and to a
+//! [`LockQueue`](distlock_core::queue::LockQueue), the specification, and compare. What differs is
+//! told as the shortest list of requests that shows it, with a seed; the environment variable
+//! `DISTLOCK_CONFORMANCE_SEED` runs that seed again, and no other.
+//!
 //! [`faults`] has the decorator with which the suite loses requests, replies and wake-ups. It wraps
 //! any backend and is of use for tests of applications too.
 
@@ -63,6 +68,7 @@ mod panics;
 mod polling;
 mod process;
 mod runner;
+mod specification;
 mod stalls;
 
 pub use harness::Harness;

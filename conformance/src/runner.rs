@@ -70,7 +70,8 @@ fn judge(harness: Arc<dyn Harness>, case: &Case) -> Result<(), Failed> {
         Err(_) => "a check failed".to_owned(),
     };
     let lines = [
-        format!("P{}: {what}", case.promise),
+        case.promise
+            .map_or(what.clone(), |promise| format!("P{promise}: {what}")),
         panics.told(),
         stalls.told(),
     ];

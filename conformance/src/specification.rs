@@ -9,7 +9,8 @@
 //! * A look may leave the place in line as it is, if that was refreshed a short while ago.
 //! * Numbers need not be those of the queue. They grow from grant to grant, and stay while a hold
 //!   lasts.
-//! * `inspect` may lag a little, and shows what the store knows.
+//! * `inspect` may lag a little, and shows what the store knows. What it shows of a hold's time is
+//!   no less than what the holder was told.
 //!
 //! Wake-ups are left to the cases that have an engine: the clients here run only while they ask.
 
@@ -35,8 +36,9 @@ pub(crate) use script::Time;
 use script::{Script, scripts};
 use seed::Seed;
 
-/// For how long a script that fails is made shorter.
+/// For how long, and in how many tries at the most, a script that fails is made shorter.
 const SHRINK_MILLIS: u32 = 15_000;
+const SHRINK_TRIES: u32 = 1_000;
 
 /// Runs random scripts until the deadline, so many at a time and each at least once. Fails with the
 /// shortest script that the store answers otherwise than the queue.
@@ -62,10 +64,7 @@ pub(crate) async fn hold_to_the_queue(
             }
         });
     }
-    let mut completed = 0;
-    while let Some(lane) = lanes.join_next().await {
-        completed += lane.expect("a lane does not panic")?;
-    }
+    let completed = lanes.join_all().await.into_iter().sum::<Result<u32, _>>()?;
     if completed == 0 {
         return Err(Unmet(
             "the machine, or the store, is too slow to run one script before the TTL of its claims \
@@ -82,6 +81,7 @@ fn run_script(cx: &Context, handle: &Handle, time: Time, seed: Seed) -> Result<u
         cases: 1,
         failure_persistence: None,
         max_shrink_time: SHRINK_MILLIS,
+        max_shrink_iters: SHRINK_TRIES,
         ..Config::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed.bytes());

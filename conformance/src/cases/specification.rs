@@ -26,6 +26,6 @@ async fn requests_are_answered_as_by_the_queue(cx: Context) -> Outcome {
 
 /// Claims expire between requests, which takes its time: a few scripts, all at once.
 async fn claims_expire_as_in_the_queue(cx: Context) -> Outcome {
-    hold_to_the_queue(&cx, Time::Passes, 8, Deadline::within(Duration::ZERO)).await?;
+    hold_to_the_queue(&cx, Time::Passes, 12, Deadline::within(Duration::ZERO)).await?;
     Ok(())
 }

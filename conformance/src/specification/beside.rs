@@ -48,8 +48,18 @@ impl<'a> Beside<'a> {
         for step in &script.steps {
             beside.step(*step, &script.contenders, &mut latest).await?;
         }
-        for claim in 0..beside.claims.len() {
-            beside.release(claim).await?;
+        beside.end().await
+    }
+
+    /// Has every claim renewed, if it may be, and then released, also those that ended long ago.
+    async fn end(&mut self) -> Result<(), Cut> {
+        for claim in 0..self.claims.len() {
+            if self.claims[claim].renewable {
+                self.renew(claim).await?;
+            }
+        }
+        for claim in 0..self.claims.len() {
+            self.release(claim).await?;
         }
         Ok(())
     }
@@ -172,7 +182,10 @@ impl<'a> Beside<'a> {
 
     async fn inspect(&mut self) -> Result<(), Cut> {
         let expected = self.expected_state();
-        let same = |found: &LockState| shows(found, &expected);
+        let same = |found: &LockState| {
+            self.shows(&found.holders, &expected.holders)
+                && self.shows(&found.waiters, &expected.waiters)
+        };
         let seen = self
             .cx
             .until_within(LAG, &self.name, "what the queue shows", same)
@@ -189,13 +202,33 @@ impl<'a> Beside<'a> {
         Err(self.differs("an observer looks", &expected, &found))
     }
 
+    /// Whether the store shows those who are expected, as far as it knows, and for long enough.
+    fn shows(&self, found: &[Entry], expected: &[Entry]) -> bool {
+        let step = self.cx.capabilities().ttl_step;
+        found.len() == expected.len()
+            && found.iter().zip(expected).all(|(found, expected)| {
+                let certain = self
+                    .claim_of(found)
+                    .filter(|claim| self.claims[*claim].hold.is_some())
+                    .map_or(Duration::ZERO, |claim| self.claims[claim].remaining());
+                found.mode == expected.mode
+                    && (found.owner.is_none() || found.owner == expected.owner)
+                    && (found.token.is_none() || found.token == expected.token)
+                    && found.expires_in.is_none_or(|left| left + step >= certain)
+            })
+    }
+
     /// What the queue shows, with the tokens that the store gave.
     fn expected_state(&self) -> LockState {
         let mut expected = self.model.state();
+        for waiter in &mut expected.waiters {
+            waiter.expires_in = None;
+        }
         for holder in &mut expected.holders {
             let claim = self.claim_of(holder);
             let hold = claim.and_then(|claim| self.claims[claim].hold);
             holder.token = hold.and_then(|(_, number)| FencingToken::from_number(number).ok());
+            holder.expires_in = claim.map(|claim| self.claims[claim].remaining());
         }
         expected
     }
@@ -240,7 +273,7 @@ impl<'a> Beside<'a> {
 
     fn check_pace(&self) -> Result<(), Cut> {
         let mut claims = self.claims.iter().enumerate();
-        match claims.any(|(at, claim)| self.model.stands(at) && claim.may_have_expired()) {
+        match claims.any(|(at, claim)| self.model.stands(at) && claim.remaining().is_zero()) {
             true => Err(Cut::TooSlow),
             false => Ok(()),
         }
@@ -277,12 +310,16 @@ impl<'a> Beside<'a> {
     }
 
     fn described_entry(&self, entry: &Entry) -> String {
-        let number = entry.token.map(FencingToken::number);
         let who = self.claim_of(entry).map_or_else(
             || format!("somebody ({})", entry.mode),
             |claim| self.described(claim),
         );
-        number.map_or(who.clone(), |number| format!("{who} as number {number}"))
+        let token = entry
+            .token
+            .map(|token| format!("as number {}", token.number()));
+        let left = entry.expires_in.map(|left| format!("for {left:?}"));
+        let known = [Some(who), token, left];
+        known.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// Whose entry it is, if the store shows that.
@@ -292,19 +329,6 @@ impl<'a> Beside<'a> {
             .iter()
             .position(|claim| &**claim.bare.owner() == owner)
     }
-}
-
-/// Whether what the store shows is what was expected, as far as it knows.
-fn shows(found: &LockState, expected: &LockState) -> bool {
-    let same = |found: &[Entry], expected: &[Entry]| {
-        found.len() == expected.len()
-            && found.iter().zip(expected).all(|(found, expected)| {
-                found.mode == expected.mode
-                    && (found.owner.is_none() || found.owner == expected.owner)
-                    && (found.token.is_none() || found.token == expected.token)
-            })
-    };
-    same(&found.holders, &expected.holders) && same(&found.waiters, &expected.waiters)
 }
 
 fn told(answer: Result<Answer>) -> String {

@@ -17,6 +17,7 @@ pub(super) struct Claim {
     /// Whether its last attempt found that it holds; no other claim is renewed.
     pub(super) renewable: bool,
     pub(super) released: bool,
+    /// The TTL in force, as far as it is known.
     ttl: Duration,
     /// From when its TTL counts, at the earliest.
     heard: Moment,
@@ -48,6 +49,7 @@ impl Claim {
         self.renewable = false;
         if let Ok(Attempt::Held(hold)) = &found {
             self.heard = hold.as_of;
+            self.ttl = hold.ttl;
             self.renewable = true;
         }
         found
@@ -69,8 +71,8 @@ impl Claim {
         Ok(self.bare.release().await?.into())
     }
 
-    /// Whether the store may have dropped it because nobody asked for so long.
-    pub(super) fn may_have_expired(&self) -> bool {
-        self.heard.elapsed() >= self.ttl
+    /// For how long it is certain that the store keeps it.
+    pub(super) fn remaining(&self) -> Duration {
+        self.ttl.saturating_sub(self.heard.elapsed())
     }
 }

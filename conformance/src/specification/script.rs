@@ -2,6 +2,7 @@ use std::fmt;
 use std::ops::Range;
 
 use distlock_core::{Capabilities, Mode};
+use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
@@ -48,7 +49,7 @@ pub(crate) enum Time {
 pub(super) fn scripts(store: &Capabilities, time: Time) -> impl Strategy<Value = Script> + use<> {
     let (lasting, stretches) = match time {
         Time::Stands => (Just(true).boxed(), stretches(1..24, 1..2)),
-        Time::Passes => (any::<bool>().boxed(), stretches(1..7, 2..6)),
+        Time::Passes => (weighted(0.3).boxed(), stretches(1..7, 3..6)),
     };
     let contenders = (modes(store), vec(lasting, CONTENDERS)).prop_map(|(modes, lasting)| {
         let each = modes.into_iter().zip(lasting);

@@ -197,20 +197,13 @@ impl LockQueue {
                 ),
             ));
         }
-        let ttl = micros(request.ttl.get());
-        match self.entries.iter_mut().find(|entry| entry.id == request.id) {
-            Some(entry) => entry.expires = now.micros + entry.ttl,
-            None => self.entries.push(Contender {
-                id: request.id,
-                owner: Arc::clone(&request.owner),
-                label: Arc::clone(&request.label),
-                mode: request.mode,
-                ttl,
-                joined: now.micros,
-                expires: now.micros + ttl,
-                number: None,
-            }),
-        }
+        let expires = match self.entries.iter_mut().find(|entry| entry.id == request.id) {
+            Some(entry) => {
+                entry.expires = now.micros + entry.ttl;
+                entry.expires
+            }
+            None => self.join(request, now),
+        };
         granted.extend(self.grant(floor)?);
         let mut answer = self.place(request.id, now);
         if !wait && matches!(answer, Place::Waiting { .. }) {
@@ -219,7 +212,7 @@ impl LockQueue {
             // If it stood here before, its going may be the turn of those behind it.
             granted.extend(self.grant(floor)?);
         } else {
-            self.keep(now.micros + ttl);
+            self.keep(expires);
         }
         Ok(Outcome { answer, granted })
     }
@@ -282,6 +275,23 @@ impl LockQueue {
         Place::Waiting {
             recheck: Duration::from_micros(recheck),
         }
+    }
+
+    /// Takes the place at the end; until when.
+    fn join(&mut self, request: &ClaimRequest, now: &StoreTime) -> u64 {
+        let ttl = micros(request.ttl.get());
+        let expires = now.micros + ttl;
+        self.entries.push(Contender {
+            id: request.id,
+            owner: Arc::clone(&request.owner),
+            label: Arc::clone(&request.label),
+            mode: request.mode,
+            ttl,
+            joined: now.micros,
+            expires,
+            number: None,
+        });
+        expires
     }
 
     /// Whether all that stand in the queue are this owner's.

@@ -378,24 +378,6 @@ proptest! {
             world.compare();
         }
     }
-
-    /// Whatever stands in a store under our key, reading it ends in a queue or an error.
-    #[test]
-    fn damaged_records_are_errors_not_panics(
-        modes in modes(),
-        steps in proptest::collection::vec(step(), 1..20),
-        at in any::<proptest::sample::Index>(),
-        byte in any::<u8>(),
-    ) {
-        let mut world = World::new(&modes);
-        steps.iter().for_each(|step| world.run(step));
-        let mut json = world.record.to_json().into_bytes();
-        let at = at.index(json.len());
-        json[at] = byte;
-        if let Ok(json) = String::from_utf8(json) && let Err(error) = LockQueue::from_json(&json) {
-            prop_assert!(matches!(error.kind(), ErrorKind::Unexpected | ErrorKind::Misconfigured), "{}", error);
-        }
-    }
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Contender, LockQueue};
+use super::{Contender, KEEP, LockQueue};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Mode;
 use crate::token::FencingToken;
 
 const VERSION: u32 = 1;
-/// No time or TTL in a record is beyond this, so that sums of a few cannot overflow.
+/// No record is kept beyond this, nor is any time in it, so that sums of a few cannot overflow.
 const MAX_TIME: u64 = u64::MAX / 4;
 
 #[derive(Serialize, Deserialize)]
@@ -100,19 +100,17 @@ impl LockQueue {
                 FencingToken::MAX_NUMBER
             ));
         }
+        if !(KEEP..=MAX_TIME).contains(&self.keep_until) {
+            return Err(format!(
+                "`keep_until_us` is {}, not within {KEEP} and {MAX_TIME}",
+                self.keep_until
+            ));
+        }
         let mut ids = HashSet::new();
-        let mut numbers = HashSet::new();
+        let mut latest = 0;
         for (at, entry) in self.entries.iter().enumerate() {
             if !ids.insert(entry.id) {
                 return Err(format!("entry {at} has the id of another"));
-            }
-            if entry
-                .number
-                .is_some_and(|number| number == 0 || number > self.last || !numbers.insert(number))
-            {
-                return Err(format!(
-                    "entry {at} has a number that is another's, 0, or above `last`"
-                ));
             }
             if !entry.mode.mixes_with(self.entries[0].mode)
                 || entry.mode == (Mode::Permit { limit: 0 })
@@ -125,15 +123,27 @@ impl LockQueue {
             if entry.number.is_some() != self.is_turn_of(at) {
                 return Err(format!("entry {at} is granted, or not, out of its turn"));
             }
-        }
-        let times = self
-            .entries
-            .iter()
-            .flat_map(|entry| [entry.ttl, entry.joined, entry.expires]);
-        if times.chain([self.keep_until]).any(|time| time > MAX_TIME) {
-            return Err("a time is out of range".to_owned());
+            if let Some(number) = entry.number
+                && !(latest + 1..=self.last).contains(&number)
+            {
+                return Err(format!(
+                    "entry {at} has the number {number}; it is to be above {latest} and no more \
+                     than `last`"
+                ));
+            }
+            latest = entry.number.unwrap_or(latest);
+            if !self.has_times_of(entry) {
+                return Err(format!("entry {at} has times that this record cannot have"));
+            }
         }
         Ok(())
+    }
+
+    /// Whether the entry's times are some that the verbs could have written.
+    fn has_times_of(&self, entry: &Contender) -> bool {
+        (1..=entry.expires).contains(&entry.ttl)
+            && entry.joined <= self.keep_until
+            && entry.expires.saturating_add(KEEP) <= self.keep_until
     }
 }
 

@@ -1,6 +1,9 @@
 //! The written form of a `LockQueue`: pinned, kept for long enough, and refused where it is not
 //! sound.
 
+mod damage;
+mod refusal;
+
 use std::time::Duration;
 
 use distlock_core::backend::ClaimRequest;
@@ -30,12 +33,12 @@ fn the_written_form_is_pinned() {
 fn records_that_contradict_themselves_are_refused() {
     let entry = |id: &str, mode: &str, number: &str| {
         format!(
-            r#"{{"id":"{id}","owner":"","label":"","mode":{mode},"ttl_us":1,"joined_us":1,"expires_us":1{number}}}"#
+            r#"{{"id":"{id}","owner":"","label":"","mode":{mode},"ttl_us":1,"joined_us":1,"expires_us":2{number}}}"#
         )
     };
     let record = |version: u32, last: u64, entries: &[String]| {
         format!(
-            r#"{{"version":{version},"epoch":"e","last":{last},"keep_until_us":1,"entries":[{}]}}"#,
+            r#"{{"version":{version},"epoch":"e","last":{last},"keep_until_us":86400000002,"entries":[{}]}}"#,
             entries.join(",")
         )
     };
@@ -134,6 +137,58 @@ fn records_that_contradict_themselves_are_refused() {
         (
             "no permits",
             record(1, 3, &[entry(a, r#"{"permit":{"limit":0}}"#, "")]),
+        ),
+        (
+            "numbers against the order of arrival",
+            record(
+                1,
+                3,
+                &[
+                    entry(a, r#""shared""#, &held(3)),
+                    entry(b, r#""shared""#, &held(2)),
+                ],
+            ),
+        ),
+        (
+            "more permits than the limit",
+            record(
+                1,
+                3,
+                &[
+                    entry(a, r#"{"permit":{"limit":1}}"#, &held(2)),
+                    entry(b, r#"{"permit":{"limit":1}}"#, &held(3)),
+                ],
+            ),
+        ),
+        ("no TTL", good.replacen(r#""ttl_us":1"#, r#""ttl_us":0"#, 1)),
+        (
+            "a TTL longer than until the expiry",
+            good.replacen(r#""ttl_us":1"#, r#""ttl_us":3"#, 1),
+        ),
+        (
+            "an expiry after the record may go",
+            good.replacen(r#""expires_us":2"#, r#""expires_us":3"#, 1),
+        ),
+        (
+            "an expiry past the end of time",
+            good.replacen(
+                r#""expires_us":2"#,
+                r#""expires_us":18446744073709551615"#,
+                1,
+            ),
+        ),
+        (
+            "an arrival after the record may go",
+            good.replacen(r#""joined_us":1"#, r#""joined_us":86400000003"#, 1),
+        ),
+        (
+            "kept for less than a day",
+            r#"{"version":1,"epoch":"e","last":0,"keep_until_us":86399999999,"entries":[]}"#
+                .to_owned(),
+        ),
+        (
+            "kept past the end of time",
+            good.replacen("86400000002", "18446744073709551615", 1),
         ),
         (
             "an unknown mode",

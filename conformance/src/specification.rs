@@ -37,7 +37,7 @@ use script::{Script, scripts};
 use seed::Seed;
 
 /// For how long, and in how many tries at the most, a script that fails is made shorter.
-const SHRINK_MILLIS: u32 = 15_000;
+const SHRINK_MILLIS: u32 = 25_000;
 const SHRINK_TRIES: u32 = 1_000;
 
 /// Runs random scripts until the deadline, so many at a time and each at least once. Fails with the

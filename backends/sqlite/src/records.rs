@@ -150,7 +150,8 @@ fn row_of(
 
 fn loaded(row: &SqliteRow) -> Result<Loaded> {
     let version: Option<i64> = row.try_get("version").map_err(error::of)?;
-    let queue: Option<String> = row.try_get("queue").map_err(error::of)?;
+    // As bytes: what somebody else has written there need not be text.
+    let queue: Option<Vec<u8>> = row.try_get("queue").map_err(error::of)?;
     let highest = unsigned(row.try_get("highest").map_err(error::of)?)?;
     let record = match (version, queue) {
         (Some(version), Some(queue)) => Some((LockQueue::from_json(&queue)?, unsigned(version)?)),

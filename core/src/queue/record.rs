@@ -57,15 +57,17 @@ impl LockQueue {
         serde_json::to_string(&record).expect("plain fields with string keys always serialise")
     }
 
-    /// The queue of a record written by [`to_json`](Self::to_json).
+    /// The queue of a record written by [`to_json`](Self::to_json): its text, or whatever bytes
+    /// stand in its place.
     ///
     /// # Errors
     /// `Misconfigured` if a newer version of this library wrote it; `Unexpected` if it is no such
     /// record or contradicts itself. Never repaired by guess: a lock that is read wrongly is a lock
     /// held twice.
-    pub fn from_json(json: &str) -> Result<Self> {
+    pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self> {
+        let json = json.as_ref();
         let Versioned { version } =
-            serde_json::from_str(json).map_err(|error| damaged(&error.to_string()))?;
+            serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))?;
         if version != VERSION {
             return Err(Error::new(
                 ErrorKind::Misconfigured,
@@ -76,7 +78,7 @@ impl LockQueue {
             ));
         }
         let record: Record =
-            serde_json::from_str(json).map_err(|error| damaged(&error.to_string()))?;
+            serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))?;
         let entries = record
             .entries
             .into_iter()

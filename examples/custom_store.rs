@@ -76,7 +76,7 @@ impl CasStore for FolderStore {
         let file = self.file(name);
         let record = by.bound(off_the_runtime(move || read(&file))).await?;
         record
-            .map(|(version, json)| Ok((LockQueue::from_json(&json)?, version)))
+            .map(|(version, json)| Ok((LockQueue::from_json(json)?, version)))
             .transpose()
     }
 

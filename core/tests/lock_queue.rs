@@ -230,7 +230,7 @@ impl World {
             }
             Step::WriteAndRead => {
                 assert_eq!(
-                    LockQueue::from_json(&self.record.to_json()).unwrap(),
+                    LockQueue::from_json(self.record.to_json()).unwrap(),
                     self.record
                 );
             }
@@ -262,7 +262,7 @@ impl World {
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Conflict);
                 assert!(conflict, "P1: {error}");
-                LockQueue::from_json(&self.record.to_json()).expect("refusing damages nothing");
+                LockQueue::from_json(self.record.to_json()).expect("refusing damages nothing");
                 self.record = before;
                 return;
             }
@@ -411,5 +411,5 @@ fn a_conflict_leaves_nobody_ungranted_whose_turn_it_is() {
     let error = queue.enter(&misfit, true, &later, 1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(matches!(queue.place(next.id, &later), Place::Held { .. }));
-    assert_eq!(LockQueue::from_json(&queue.to_json()).unwrap(), queue);
+    assert_eq!(LockQueue::from_json(queue.to_json()).unwrap(), queue);
 }

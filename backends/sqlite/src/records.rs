@@ -154,7 +154,7 @@ fn loaded(row: &SqliteRow) -> Result<Loaded> {
     let queue: Option<Vec<u8>> = row.try_get("queue").map_err(error::of)?;
     let highest = unsigned(row.try_get("highest").map_err(error::of)?)?;
     let record = match (version, queue) {
-        (Some(version), Some(queue)) => Some((LockQueue::from_json(&queue)?, unsigned(version)?)),
+        (Some(version), Some(queue)) => Some((LockQueue::from_json(queue)?, unsigned(version)?)),
         _ => None,
     };
     Ok(Loaded { record, highest })

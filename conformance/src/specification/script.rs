@@ -1,5 +1,4 @@
 use std::fmt;
-use std::ops::Range;
 
 use distlock_core::{Capabilities, Mode};
 use proptest::bool::weighted;
@@ -47,33 +46,30 @@ pub(crate) enum Time {
 
 /// All that a store of these capabilities can be asked.
 pub(super) fn scripts(store: &Capabilities, time: Time) -> impl Strategy<Value = Script> + use<> {
-    let (lasting, stretches) = match time {
-        Time::Stands => (Just(true).boxed(), stretches(1..24, 1..2)),
-        Time::Passes => (weighted(0.3).boxed(), stretches(1..7, 3..6)),
+    let (lasting, steps) = match time {
+        Time::Stands => (Just(true).boxed(), vec(step(4), 1..24).boxed()),
+        // Who stands must be asked for often, to be there still when time has passed twice.
+        Time::Passes => {
+            let stretches = vec(vec(step(1), 1..8), 3..6);
+            let steps = stretches.prop_map(|stretches| stretches.join(&Step::Pass));
+            (weighted(0.3).boxed(), steps.boxed())
+        }
     };
     let contenders = (modes(store), vec(lasting, CONTENDERS)).prop_map(|(modes, lasting)| {
         let each = modes.into_iter().zip(lasting);
         each.map(|(mode, lasting)| Contender { mode, lasting })
             .collect()
     });
-    (contenders, stretches).prop_map(|(contenders, stretches)| Script {
-        contenders,
-        steps: stretches.join(&Step::Pass),
-    })
+    (contenders, steps).prop_map(|(contenders, steps)| Script { contenders, steps })
 }
 
-/// What is done between two times that time passes.
-fn stretches(steps: Range<usize>, stretches: Range<usize>) -> BoxedStrategy<Vec<Vec<Step>>> {
-    vec(vec(step(), steps), stretches).boxed()
-}
-
-fn step() -> impl Strategy<Value = Step> {
+fn step(release: u32) -> impl Strategy<Value = Step> {
     let who = 0..CONTENDERS;
     prop_oneof![
-        6 => who.clone().prop_map(Step::Attempt),
+        8 => who.clone().prop_map(Step::Attempt),
         3 => who.clone().prop_map(Step::Try),
-        3 => who.clone().prop_map(Step::Renew),
-        4 => who.clone().prop_map(Step::Release),
+        4 => who.clone().prop_map(Step::Renew),
+        release => who.clone().prop_map(Step::Release),
         1 => who.prop_map(Step::Abandon),
     ]
 }

@@ -199,7 +199,7 @@ fn records_that_contradict_themselves_are_refused() {
         let error = LockQueue::from_json(&json).expect_err(fault);
         assert_eq!(error.kind(), ErrorKind::Unexpected, "{fault}: {error}");
     }
-    let newer = LockQueue::from_json(&record(2, 3, &[])).unwrap_err();
+    let newer = LockQueue::from_json(record(2, 3, &[])).unwrap_err();
     assert_eq!(newer.kind(), ErrorKind::Misconfigured);
     assert!(newer.to_string().contains("version 2"), "{newer}");
 }

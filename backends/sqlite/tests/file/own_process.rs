@@ -142,7 +142,7 @@ fn a_time_namespace() {
         let command = unshare(&["--fork", "--time", "--boottime", "100000"]);
         let path = folder.path().to_owned();
         let elsewhere = tokio::task::spawn_blocking(move || {
-            again("own_process::a_time_namespace", &path, command)
+            again("own_process::a_time_namespace", &path, command);
         });
         elsewhere.await.unwrap();
         assert!(guard.is_held());

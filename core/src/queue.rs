@@ -16,6 +16,9 @@ use crate::token::FencingToken;
 /// old view of it has been gone by then for a day.
 const KEEP: u64 = micros(Duration::from_secs(24 * 60 * 60));
 
+/// No time and no TTL is longer, so that a few can be added up without overflow.
+const FAR: u64 = u64::MAX / 16;
+
 /// One name's holders and waiters, and what each verb does to them.
 ///
 /// No I/O, no clock, no async: each verb is told the time. This is the executable specification of
@@ -89,11 +92,11 @@ pub struct StoreTime {
 }
 
 impl StoreTime {
-    /// So many microseconds into this epoch.
+    /// So many microseconds into this epoch; at most some 36,000 years.
     pub fn new(epoch: impl Into<Arc<str>>, micros: u64) -> Self {
         Self {
             epoch: epoch.into(),
-            micros,
+            micros: micros.min(FAR),
         }
     }
 
@@ -395,9 +398,8 @@ impl LockQueue {
     }
 }
 
-/// A duration as the microseconds in which records count; the longest TTL is far below its end.
+/// A duration as the microseconds in which records count.
 const fn micros(duration: Duration) -> u64 {
-    const FAR: u64 = u64::MAX / 16;
     let micros = duration.as_micros();
     if micros > FAR as u128 {
         FAR

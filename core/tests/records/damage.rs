@@ -98,7 +98,7 @@ fn read(json: impl AsRef<[u8]>) -> Option<LockQueue> {
 /// A queue that was read keeps the promises, whoever asks and whenever.
 fn behaves(queue: &LockQueue, json: &str) {
     assert_eq!(&LockQueue::from_json(queue.to_json()).unwrap(), queue);
-    for seconds in [0, 1, 12, 14, 20, 1 << 40] {
+    for seconds in [0, 12, 14, 1 << 40] {
         let now = StoreTime::new("boot", seconds * SECOND);
         for mode in [
             Mode::Exclusive,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use distlock_core::backend::Attempt;
-use distlock_core::{Entry, Fair, FencingToken, LockState, Result};
+use distlock_core::{Entry, Fair, FencingToken, LockState, Moment, Result};
 use tokio::time::sleep;
 
 use crate::context::Context;
@@ -102,8 +102,10 @@ impl<'a> Beside<'a> {
 
     /// Whether the claim is not asked for any more: it was released, or its hold has ended.
     fn has_ended(&self, claim: usize) -> bool {
-        let Claim { released, hold, .. } = &self.claims[claim];
-        *released || hold.is_some() && !self.model.stands(claim)
+        let Claim {
+            is_released, hold, ..
+        } = &self.claims[claim];
+        *is_released || hold.is_some() && !self.model.stands(claim)
     }
 
     /// Whether the order in which the store serves is known with one more in line.
@@ -131,10 +133,16 @@ impl<'a> Beside<'a> {
     }
 
     async fn attempt(&mut self, claim: usize, wait: bool) -> Result<(), Cut> {
-        let stands = self.model.stands(claim);
+        let sent = Moment::now();
+        let bare = &self.claims[claim].bare;
+        let (verb, found) = match wait {
+            true => ("asks, and waits", bare.attempt().await),
+            false => ("tries", bare.attempt_once().await),
+        };
+        self.check_pace()?;
+        let stood = self.model.stands(claim);
         let expected = self.model.attempt(claim, wait);
-        let found = self.claims[claim].attempt(wait, stands).await;
-        let verb = if wait { "asks, and waits" } else { "tries" };
+        self.claims[claim].attempted(sent, stood, &found);
         self.compare(claim, verb, expected, Answer::to_attempt(&found))?;
         match found {
             Ok(Attempt::Held(hold)) => self.check_number(claim, hold.number),
@@ -143,16 +151,20 @@ impl<'a> Beside<'a> {
     }
 
     async fn renew(&mut self, claim: usize) -> Result<(), Cut> {
+        let found = self.claims[claim].bare.renew().await;
+        self.check_pace()?;
         let expected = self.model.renew(claim);
-        let found = self.claims[claim].renew().await;
-        self.compare(claim, "renews", expected, found)?;
+        self.claims[claim].renewed(&found);
+        self.compare(claim, "renews", expected, found.map(Answer::from))?;
         self.settle().await
     }
 
     async fn release(&mut self, claim: usize) -> Result<(), Cut> {
+        let found = self.claims[claim].bare.release().await;
+        self.check_pace()?;
         let expected = self.model.release(claim);
-        let found = self.claims[claim].release().await;
-        self.compare(claim, "releases", expected, found)?;
+        self.claims[claim].released();
+        self.compare(claim, "releases", expected, found.map(Answer::from))?;
         self.settle().await
     }
 
@@ -260,7 +272,6 @@ impl<'a> Beside<'a> {
         expected: Result<Answer>,
         found: Result<Answer>,
     ) -> Result<(), Cut> {
-        self.check_pace()?;
         let asked = format!("{} {verb}", self.described(claim));
         match (expected, found) {
             (Ok(expected), Ok(found)) if expected == found => {
@@ -271,6 +282,8 @@ impl<'a> Beside<'a> {
         }
     }
 
+    /// Whether all that stand by the queue, as it was before what has just been asked, can only have
+    /// been dropped by the store before their time.
     fn check_pace(&self) -> Result<(), Cut> {
         let mut claims = self.claims.iter().enumerate();
         match claims.any(|(at, claim)| self.model.stands(at) && claim.remaining().is_zero()) {

@@ -5,7 +5,6 @@ use distlock_core::{Moment, Result};
 
 use crate::bare::Bare;
 
-use super::answer::Answer;
 use super::script::Contender;
 
 /// A claim on the store.
@@ -16,7 +15,7 @@ pub(super) struct Claim {
     pub(super) hold: Option<(u64, u64)>,
     /// Whether its last attempt found that it holds; no other claim is renewed.
     pub(super) renewable: bool,
-    pub(super) released: bool,
+    pub(super) is_released: bool,
     /// The TTL in force, as far as it is known.
     ttl: Duration,
     /// From when its TTL counts, at the earliest.
@@ -30,45 +29,38 @@ impl Claim {
             contender,
             hold: None,
             renewable: false,
-            released: false,
+            is_released: false,
             ttl,
             heard: Moment::now(),
         }
     }
 
-    /// Asks the store.
-    pub(super) async fn attempt(&mut self, wait: bool, stands: bool) -> Result<Attempt> {
+    /// Takes note of what an attempt that was sent then has found, and whether the claim stood in
+    /// the store before.
+    pub(super) fn attempted(&mut self, sent: Moment, stood: bool, found: &Result<Attempt>) {
         // A look soon after another may leave the place as it was.
-        if !stands || self.heard.elapsed() > self.ttl / 3 {
-            self.heard = Moment::now();
+        if !stood || self.heard.elapsed() > self.ttl / 3 {
+            self.heard = sent;
         }
-        let found = match wait {
-            true => self.bare.attempt().await,
-            false => self.bare.attempt_once().await,
-        };
         self.renewable = false;
-        if let Ok(Attempt::Held(hold)) = &found {
+        if let Ok(Attempt::Held(hold)) = found {
             self.heard = hold.as_of;
             self.ttl = hold.ttl;
             self.renewable = true;
         }
-        found
     }
 
-    /// Asks the store.
-    pub(super) async fn renew(&mut self) -> Result<Answer> {
-        let found = self.bare.renew().await?;
-        if let Renewal::Extended(as_of) = found {
-            self.heard = as_of;
+    /// Takes note of what a renewal has found.
+    pub(super) fn renewed(&mut self, found: &Result<Renewal>) {
+        if let Ok(Renewal::Extended(as_of)) = found {
+            self.heard = *as_of;
         }
-        Ok(found.into())
     }
 
-    /// Asks the store.
-    pub(super) async fn release(&mut self) -> Result<Answer> {
-        self.released = true;
+    /// Takes note that it was released.
+    pub(super) fn released(&mut self) {
         self.renewable = false;
-        Ok(self.bare.release().await?.into())
+        self.is_released = true;
     }
 
     /// For how long it is certain that the store keeps it.

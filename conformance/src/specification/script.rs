@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 
-const CONTENDERS: usize = 4;
+const CONTENDERS: usize = 3;
 
 /// Contenders for one name, and what they do, one after the other.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ pub(super) fn scripts(store: &Capabilities, time: Time) -> impl Strategy<Value =
 fn step(release: u32) -> impl Strategy<Value = Step> {
     let who = 0..CONTENDERS;
     prop_oneof![
-        8 => who.clone().prop_map(Step::Attempt),
+        12 => who.clone().prop_map(Step::Attempt),
         3 => who.clone().prop_map(Step::Try),
         4 => who.clone().prop_map(Step::Renew),
         release => who.clone().prop_map(Step::Release),

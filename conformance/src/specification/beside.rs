@@ -94,6 +94,11 @@ impl<'a> Beside<'a> {
                     self.release(claim).await?;
                 }
             }
+            Step::KeepUp => {
+                for claim in latest.iter().flatten() {
+                    self.keep_up(*claim).await?;
+                }
+            }
             Step::Abandon(who) => latest[who] = None,
             Step::Pass => self.pass().await?,
         }
@@ -147,6 +152,17 @@ impl<'a> Beside<'a> {
         match found {
             Ok(Attempt::Held(hold)) => self.check_number(claim, hold.number),
             _ => Ok(()),
+        }
+    }
+
+    async fn keep_up(&mut self, claim: usize) -> Result<(), Cut> {
+        if self.claims[claim].renewable {
+            self.renew(claim).await
+        } else if self.model.stands(claim) {
+            self.attempt(claim, true).await?;
+            self.settle().await
+        } else {
+            Ok(())
         }
     }
 

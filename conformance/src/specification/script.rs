@@ -30,6 +30,8 @@ pub(super) enum Step {
     Try(usize),
     Renew(usize),
     Release(usize),
+    /// All who hold renew and all who wait look again, as their engines would have them do.
+    KeepUp,
     /// Leaves its claim to itself.
     Abandon(usize),
     /// So much time passes that a claim which does not last, and is not heard of, survives it once
@@ -47,10 +49,9 @@ pub(crate) enum Time {
 /// All that a store of these capabilities can be asked.
 pub(super) fn scripts(store: &Capabilities, time: Time) -> impl Strategy<Value = Script> + use<> {
     let (lasting, steps) = match time {
-        Time::Stands => (Just(true).boxed(), vec(step(4), 1..24).boxed()),
-        // Who stands must be asked for often, to be there still when time has passed twice.
+        Time::Stands => (Just(true).boxed(), vec(step(1), 1..24).boxed()),
         Time::Passes => {
-            let stretches = vec(vec(step(1), 1..8), 3..6);
+            let stretches = vec(vec(step(4), 1..7), 3..6);
             let steps = stretches.prop_map(|stretches| stretches.join(&Step::Pass));
             (weighted(0.3).boxed(), steps.boxed())
         }
@@ -63,13 +64,14 @@ pub(super) fn scripts(store: &Capabilities, time: Time) -> impl Strategy<Value =
     (contenders, steps).prop_map(|(contenders, steps)| Script { contenders, steps })
 }
 
-fn step(release: u32) -> impl Strategy<Value = Step> {
+fn step(keep_up: u32) -> impl Strategy<Value = Step> {
     let who = 0..CONTENDERS;
     prop_oneof![
-        12 => who.clone().prop_map(Step::Attempt),
+        8 => who.clone().prop_map(Step::Attempt),
         3 => who.clone().prop_map(Step::Try),
         4 => who.clone().prop_map(Step::Renew),
-        release => who.clone().prop_map(Step::Release),
+        3 => who.clone().prop_map(Step::Release),
+        keep_up => Just(Step::KeepUp),
         1 => who.prop_map(Step::Abandon),
     ]
 }
@@ -82,7 +84,7 @@ fn modes(store: &Capabilities) -> BoxedStrategy<Vec<Mode>> {
     }
     let mut lines = vec![(6, vec(Union::new(locks.clone()), CONTENDERS).boxed())];
     if store.permits {
-        let permits = (1..4_u32).prop_map(|limit| Mode::Permit { limit });
+        let permits = (1..CONTENDERS as u32).prop_map(|limit| Mode::Permit { limit });
         let alike = permits.clone().prop_map(|mode| vec![mode; CONTENDERS]);
         locks.push(permits.boxed());
         lines.push((3, alike.boxed()));

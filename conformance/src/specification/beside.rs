@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use distlock_core::backend::Attempt;
-use distlock_core::{Entry, Fair, FencingToken, LockState, Moment, Result};
+use distlock_core::{Entry, ErrorKind, Fair, FencingToken, LockState, Moment, Result};
 use tokio::time::sleep;
 
 use crate::context::Context;
@@ -13,6 +13,9 @@ use super::script::{Contender, Script, Step};
 
 /// What `inspect` shows may lag by so much.
 const LAG: Duration = Duration::from_secs(1);
+
+/// How often a claim asks at most until it is answered.
+const ASKED: usize = 3;
 
 /// A store and the queue beside it, while a script is run on both.
 pub(super) struct Beside<'a> {
@@ -138,12 +141,19 @@ impl<'a> Beside<'a> {
     }
 
     async fn attempt(&mut self, claim: usize, wait: bool) -> Result<(), Cut> {
-        let sent = Moment::now();
-        let bare = &self.claims[claim].bare;
-        let (verb, found) = match wait {
-            true => ("asks, and waits", bare.attempt().await),
-            false => ("tries", bare.attempt_once().await),
-        };
+        let mut sent = Moment::now();
+        let mut found = self.ask(claim, wait).await;
+        // As an engine does: a claim whose session has ended, say, is told so once.
+        for _ in 1..ASKED {
+            if found
+                .as_ref()
+                .is_err_and(|error| error.kind() == ErrorKind::Unavailable)
+            {
+                sent = Moment::now();
+                found = self.ask(claim, wait).await;
+            }
+        }
+        let verb = if wait { "asks, and waits" } else { "tries" };
         self.check_pace()?;
         let stood = self.model.stands(claim);
         let expected = self.model.attempt(claim, wait);
@@ -152,6 +162,14 @@ impl<'a> Beside<'a> {
         match found {
             Ok(Attempt::Held(hold)) => self.check_number(claim, hold.number),
             _ => Ok(()),
+        }
+    }
+
+    async fn ask(&self, claim: usize, wait: bool) -> Result<Attempt> {
+        let bare = &self.claims[claim].bare;
+        match wait {
+            true => bare.attempt().await,
+            false => bare.attempt_once().await,
         }
     }
 

@@ -111,12 +111,15 @@ cfg_if::cfg_if! {
 
         use nix::time::{ClockId, clock_gettime};
 
-        /// How long the machine has been suspended since it booted.
+        /// How long the machine has been suspended since it booted, in whole milliseconds.
+        ///
+        /// The nanoseconds between two readings of clocks show in each result, and would make two
+        /// runs of one program on paused time differ.
         fn suspended() -> Duration {
             // Between two readings time goes by, so their difference falls short of the truth,
             // never beyond it: the greatest seen is the best. It falls far short only if the thread
             // was preempted just there, which the third reading shows.
-            static NANOS: AtomicU64 = AtomicU64::new(0);
+            static MILLIS: AtomicU64 = AtomicU64::new(0);
             const TOGETHER: Duration = Duration::from_micros(200);
             const TRIES: usize = 5;
             let mut seen = Duration::ZERO;
@@ -133,8 +136,8 @@ cfg_if::cfg_if! {
                     break;
                 }
             }
-            let seen = u64::try_from(seen.as_nanos()).unwrap_or(u64::MAX);
-            Duration::from_nanos(NANOS.fetch_max(seen, Ordering::Relaxed).max(seen))
+            let seen = u64::try_from(seen.as_millis()).unwrap_or(u64::MAX);
+            Duration::from_millis(MILLIS.fetch_max(seen, Ordering::Relaxed).max(seen))
         }
 
         /// A clock's reading, or `None` where the kernel has no such clock.

@@ -148,6 +148,7 @@ impl Caller {
             return answer.closed().await;
         };
         tokio::select! {
+            biased;
             () = answer.closed() => {}
             () = tokio::time::sleep_until(at) => {
                 let mut error = Error::new(ErrorKind::TimedOut, format!("not granted within {limit:?}"));

@@ -90,6 +90,7 @@ async fn follow(
             POLL
         };
         tokio::select! {
+            biased;
             () = states.closed() => return,
             () = told.looked() => {}
             () = tokio::time::sleep(pause) => {}

@@ -1,38 +1,77 @@
-/// What can be wrong with the simulated store on purpose. The simulation must find each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Bug {
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $bug:ident),* $(,)?) => {
+        /// What can be wrong with the simulated store on purpose. The simulation must find each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Bug {
+            $($(#[$doc])* $bug),*
+        }
+
+        impl Bug {
+            /// Every bug there is.
+            pub const ALL: &[Self] = &[$(Self::$bug),*];
+        }
+    };
+}
+
+bugs! {
     /// The client dates a hold from the answer rather than from before the request.
     DatedFromAnswer,
+    /// The client takes the reply to an earlier request for that to the present one.
+    StaleReplyAccepted,
+    /// The client takes a request that failed for a grant.
+    FailureIsGrant,
+
     /// A renewal is answered as if it had extended the hold, which it has not.
     RenewalDoesNothing,
-    /// A grant whose reply is lost is given to the next in line as well.
+    /// A renewal of a hold that is gone makes it anew.
+    RenewalRecreates,
+    /// A renewal extends the hold of whoever holds the name.
+    RenewalIgnoresOwner,
+    /// A renewal releases the hold and takes it again, if it can.
+    RenewalIsNewGrant,
+    /// An attempt is answered as if it had refreshed the entry, which it has not.
+    AttemptDoesNotRefresh,
+
+    /// Now and then the store forgets a grant that it goes on confirming.
     GrantsTwice,
-    /// The first grant's number is given to every later one.
-    NumberRepeats,
-    /// A request that comes after the release of its claim is done all the same.
-    ReleaseIsNotFinal,
+    /// One permit more is given than there are.
+    OneTooMany,
+    /// Readers and writers do not see each other.
+    ReadersBesideWriter,
+    /// Whoever comes last is served first.
+    LastComeFirstServed,
+    /// Waiters are told nothing, and that there is no need to look again.
+    NeverWakes,
+    /// A try fails also if the name is free.
+    RefusesFree,
     /// A try that finds the name held stays in line.
     TryLeavesPlace,
-    /// An attempt is answered as if it had refreshed the entry, which it has not.
-    NoRefresh,
+
+    /// The first grant's number is given to every later one.
+    NumberRepeats,
+    /// Once the record is lost, numbers start again.
+    NumbersRestart,
+
+    /// An entry is kept for half of its TTL.
+    HalfTtl,
+    /// An entry is kept for ever.
+    NoTtl,
+    /// A waiter is kept, whether it is heard of or not.
+    DeadWaiterKept,
+    /// A restart ends every TTL rather than beginning it anew.
+    RestartExpires,
+    /// Clients are told that a hold is gone which is not.
+    FalselyGone,
+
     /// Release frees whoever holds the name.
     ReleasesAnyone,
     /// The release of a claim that waits leaves it in line.
     WaiterStays,
-}
-
-impl Bug {
-    /// Every bug there is.
-    pub const ALL: [Self; 9] = [
-        Self::DatedFromAnswer,
-        Self::RenewalDoesNothing,
-        Self::GrantsTwice,
-        Self::NumberRepeats,
-        Self::ReleaseIsNotFinal,
-        Self::TryLeavesPlace,
-        Self::NoRefresh,
-        Self::ReleasesAnyone,
-        Self::WaiterStays,
-    ];
+    /// A request that comes after the release of its claim is done all the same.
+    ReleaseIsNotFinal,
+    /// Every release is answered as that of a hold.
+    ReleaseAlwaysHeld,
+    /// No release is answered as that of a hold.
+    ReleaseNeverHeld,
 }

@@ -1,29 +1,98 @@
 //! Holds a history against the promises.
 
+mod facts;
 mod guards;
 mod liveness;
+mod losses;
+mod releases;
 mod store;
 mod tokens;
+mod troubles;
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::history::History;
+use crate::plan::Plan;
+use facts::Facts;
 
 /// A promise that a run broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {
-    /// The promise, by its number in the design. That nothing panics has none.
-    pub promise: &'static str,
+    /// The promise.
+    pub promise: Promise,
     /// What happened instead.
     pub what: String,
     /// When, from the beginning of the run.
     pub at: Duration,
 }
 
+/// What the library promises, by the numbers that the documentation of its design gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Promise {
+    /// P1: nobody holds beside whom it excludes, by the store's record.
+    Exclusion,
+    /// P2: tokens grow with the grants.
+    Fencing,
+    /// P3: an entry stands for a TTL after the store last heard of it, no longer and no shorter.
+    Ttl,
+    /// P4: no guard counts itself valid for longer than its store does.
+    Validity,
+    /// P4, as users see it: no two guards that exclude each other are valid at once.
+    Overlap,
+    /// P5: whoever has a guard is told in time that it is lost.
+    LossTold,
+    /// P6: what can be kept is kept, and what has ended is not revived.
+    Renewal,
+    /// P7: waiters are served, in order and soon.
+    Waiting,
+    /// P8: limits of time are kept, and a free lock is not refused.
+    Limits,
+    /// P9: nothing is left behind.
+    NoResidue,
+    /// P10: a release ends its own claim for good, and what it says of it is true.
+    Release,
+    /// P15: no guard without a grant.
+    FailClosed,
+    /// Nothing panics.
+    NoPanic,
+}
+
+/// By what a history is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    clients: Vec<ClientTerms>,
+    /// From then on, what went wrong before has no effect any more.
+    calm_from: Duration,
+    longest_ttl: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ClientTerms {
+    /// The TTL of its claims as its own clock measures it.
+    own_ttl: Duration,
+    /// The same as the store's clock does.
+    store_ttl: Duration,
+}
+
+impl Terms {
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let clients = plan.clients.iter().map(|client| ClientTerms {
+            own_ttl: client.own_ttl(),
+            store_ttl: client.ttl.div_f64(plan.server_rate),
+        });
+        Self {
+            clients: clients.collect(),
+            calm_from: plan.heals_at + plan.longest_delay() + plan.longest_ttl(),
+            longest_ttl: plan.longest_ttl(),
+        }
+    }
+}
+
 impl Violation {
-    fn new(promise: &'static str, at: Duration, what: impl Into<String>) -> Self {
+    fn new(promise: Promise, at: Duration, what: impl Into<String>) -> Self {
         Self {
             promise,
             what: what.into(),
@@ -32,26 +101,27 @@ impl Violation {
     }
 
     pub(crate) fn panic(message: String) -> Self {
-        Self::new("no panic", Duration::MAX, message)
+        Self::new(Promise::NoPanic, Duration::MAX, message)
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { promise, what, at } = self;
-        write!(f, "{promise} at {:.3} ms: {what}", at.as_secs_f64() * 1e3)
+        write!(f, "{promise:?} at {:.3} ms: {what}", at.as_secs_f64() * 1e3)
     }
 }
 
-/// Every promise broken in this history. From `calm_from` on, what went wrong before has no effect
-/// any more.
-pub(crate) fn all(history: &History, calm_from: Duration, ttl: Duration) -> Vec<Violation> {
-    let events = history.events();
+/// Every promise broken in this history, the earliest first.
+pub(crate) fn all(history: &History, terms: &Terms) -> Vec<Violation> {
+    let facts = Facts::of(history.events(), terms);
     let mut found = Vec::new();
-    found.extend(store::check(events));
-    found.extend(guards::check(events));
-    found.extend(tokens::check(events));
-    found.extend(liveness::check(events, calm_from, ttl));
+    found.extend(store::check(&facts));
+    found.extend(guards::check(&facts));
+    found.extend(tokens::check(&facts));
+    found.extend(losses::check(&facts));
+    found.extend(releases::check(&facts));
+    found.extend(liveness::check(&facts));
     found.sort_by_key(|violation| violation.at);
     found
 }

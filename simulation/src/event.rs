@@ -1,21 +1,32 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use distlock_core::{ErrorKind, Loss, Mode};
 
-use crate::message::{Journey, Verb};
+use crate::journey::Journey;
+use crate::plan::step::Way;
 
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
-    /// When, from the beginning of the run, by the clock of the clients.
+    /// When, from the beginning of the run.
     pub at: Duration,
     /// What.
     pub what: What,
 }
 
-/// What can happen in a run. Operations, claims, clients and names are numbered.
+/// A claim in the store: that of a client, by its number there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "named for what they say")]
+pub struct ClaimId {
+    pub client: usize,
+    pub number: usize,
+}
+
+/// What can happen in a run. Operations, clients and names are numbered.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "named for what they say")]
@@ -26,13 +37,15 @@ pub enum What {
         client: usize,
         name: usize,
         mode: Mode,
-        waits: bool,
+        way: Way,
+        max_hold: Option<Duration>,
     },
-    /// It got a guard, while these other guards of the name counted themselves valid.
+    /// It got a guard, while these other guards of the name counted themselves valid. Work that
+    /// runs under the lock sees no guard, only its number.
     Received {
         op: usize,
         number: u64,
-        valid_for: Duration,
+        valid_for: Option<Duration>,
         beside: Vec<usize>,
     },
     /// The name was not free, and it would not wait.
@@ -41,44 +54,88 @@ pub enum What {
     Failed { op: usize, kind: ErrorKind },
     /// The client dropped it before it was done.
     Abandoned { op: usize },
+    /// The guard's user asked for so much validity, and has so much.
+    Ensured {
+        op: usize,
+        at_least: Duration,
+        valid_for: Duration,
+    },
+    /// The guard's user asked for validity, or had work done under it, and it failed.
+    UseFailed { op: usize, kind: ErrorKind },
     /// The guard was given up by its user, while valid or not.
     GivenUp { op: usize, valid: bool },
+    /// What its release was said to have come to.
+    Released {
+        op: usize,
+        result: Result<(), ErrorKind>,
+    },
     /// The guard's user was told that it is lost.
     LossTold { op: usize, loss: Loss },
     /// The guard's validity ended a while ago and its user has not been told.
     LossUntold { op: usize },
-    /// The guard counts itself valid and the store has ended its hold.
-    Unbacked { op: usize },
+    /// The guard counts itself valid for so much longer than the store keeps its hold.
+    Unbacked { op: usize, by: Duration },
+    /// A client begins to look at a name.
+    Looked {
+        op: usize,
+        client: usize,
+        name: usize,
+    },
+    /// It saw holders with these numbers.
+    Seen { op: usize, holders: Vec<u64> },
+    /// A client begins to wait until what it dropped is settled.
+    Settling { op: usize, client: usize },
+    /// The operation is over, with all that it did with a guard.
+    Done { op: usize },
 
     /// A request sets out.
     Sent {
-        claim: usize,
         client: usize,
-        sequence: u32,
-        verb: Verb,
+        request: Arc<str>,
         journey: Journey,
     },
-    /// Its reply sets out.
+    /// It came to the store after a later one, or after its sender had gone.
+    Ignored { request: Arc<str> },
+    /// The reply to a request sets out.
     Replied {
-        claim: usize,
-        sequence: u32,
+        client: usize,
+        request: Arc<str>,
+        reply: String,
         journey: Journey,
     },
+    /// The store tells a client something unasked.
+    Hinted {
+        client: usize,
+        hint: String,
+        journey: Journey,
+    },
+
     /// The store knows the claim.
     Joined {
-        claim: usize,
-        client: usize,
+        claim: ClaimId,
         name: usize,
         mode: Mode,
     },
+    /// The store has heard of the claim: its TTL begins anew.
+    Refreshed { claim: ClaimId, name: usize },
     /// The store has granted the claim the name.
     Granted {
-        claim: usize,
+        claim: ClaimId,
         name: usize,
         number: u64,
     },
+    /// The store has done the claim's release, which found it holding or not.
+    Left {
+        claim: ClaimId,
+        name: usize,
+        held: bool,
+    },
     /// The claim stands in the store no more.
-    Gone { claim: usize, name: usize },
+    Gone { claim: ClaimId, name: usize },
+    /// The store has lost all it knew of the name.
+    Forgot { name: usize },
+    /// The store has begun each TTL anew.
+    Restarted,
 
     /// The store does nothing until then.
     ServerPaused { until: Duration },
@@ -91,14 +148,44 @@ pub enum What {
 
     /// From now on nothing goes wrong that has not yet.
     Healed,
-    /// An acquisition is not done long after that.
+    /// Long after that, the acquisition has not been answered.
     Starved { op: usize },
+    /// Long after that, the operation is not over, though it waits for no other holder.
+    Hung { op: usize },
     /// The client has let go of everything, and the engine says that this is settled.
     Settled { client: usize },
     /// The engine does not say so, long after.
     Unsettled { client: usize },
     /// All have let go of everything and the store still shows so many of them.
     Residue { name: usize, entries: usize },
+}
+
+impl From<ClaimId> for u128 {
+    fn from(ClaimId { client, number }: ClaimId) -> Self {
+        (client as Self) << 64 | number as Self
+    }
+}
+
+impl From<u128> for ClaimId {
+    fn from(id: u128) -> Self {
+        // Each half was a `usize`.
+        Self {
+            client: (id >> 64) as usize,
+            number: id as usize,
+        }
+    }
+}
+
+impl fmt::Display for ClaimId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.client, self.number)
+    }
+}
+
+impl fmt::Debug for ClaimId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for Event {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -17,12 +18,37 @@ impl History {
         &self.0
     }
 
-    /// How many guards were received.
-    pub fn grants(&self) -> usize {
-        self.0
-            .iter()
-            .filter(|event| matches!(event.what, What::Received { .. }))
-            .count()
+    /// The operations that are not over, and whether each waits for its acquisition.
+    pub(crate) fn unfinished(&self) -> BTreeMap<usize, bool> {
+        let mut unfinished = BTreeMap::new();
+        // The operations of a client that has crashed are over.
+        let mut clients = BTreeMap::new();
+        for Event { what, .. } in &self.0 {
+            match *what {
+                What::Asked { op, client, .. } => {
+                    unfinished.insert(op, true);
+                    clients.insert(op, client);
+                }
+                What::Looked { op, client, .. } | What::Settling { op, client } => {
+                    unfinished.insert(op, false);
+                    clients.insert(op, client);
+                }
+                What::Received { op, .. }
+                | What::Busy { op }
+                | What::Failed { op, .. }
+                | What::Abandoned { op } => {
+                    unfinished.insert(op, false);
+                }
+                What::Done { op } => {
+                    unfinished.remove(&op);
+                }
+                What::Crashed { client } => {
+                    unfinished.retain(|op, _| clients.get(op) != Some(&client));
+                }
+                _ => {}
+            }
+        }
+        unfinished
     }
 }
 

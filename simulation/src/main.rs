@@ -1,52 +1,64 @@
-//! Makes many runs on all cores: `--seeds N` runs, from seed `--from S` on, and prints the history
-//! of the first that breaks a promise.
+//! Makes many runs on all cores: `--seeds N` runs, from seed `--from S` on. The first that breaks a
+//! promise is shortened and printed.
 
+use std::io::{IsTerminal, Write};
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use distlock_simulation::{Run, Setup, run};
+use distlock_simulation::{Plan, Run, Setup, Tally, run, shrink};
 
-/// How many runs there are between two reports of progress.
-const REPORT: u64 = 10_000;
+const USAGE: &str = "usage: distlock-simulation [--seeds N] [--from S]";
+/// How often the progress is shown where somebody may be looking.
+const SHOW: Duration = Duration::from_millis(100);
 
 /// What all threads share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Progress {
+    from: u64,
+    seeds: u64,
+    began: Instant,
     next: AtomicU64,
     done: AtomicU64,
-    grants: AtomicU64,
     failed: AtomicBool,
+    tally: Mutex<Tally>,
 }
 
 fn main() -> ExitCode {
     let (from, seeds) = match arguments() {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!("{error}\nusage: distlock-simulation [--seeds N] [--from S]");
-            return ExitCode::FAILURE;
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
         }
     };
-    let began = Instant::now();
-    let progress = Progress::default();
+    let progress = Progress {
+        from,
+        seeds,
+        began: Instant::now(),
+        next: AtomicU64::new(0),
+        done: AtomicU64::new(0),
+        failed: AtomicBool::new(false),
+        tally: Mutex::default(),
+    };
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| work(from, seeds, &progress, began));
+        let workers: Vec<_> = (0..cores)
+            .map(|_| scope.spawn(|| work(&progress)))
+            .collect();
+        while !workers.iter().all(thread::ScopedJoinHandle::is_finished) {
+            show(&progress);
+            thread::sleep(SHOW);
         }
     });
-    report(&progress, began);
-    if progress.failed.into_inner() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    report(progress)
 }
 
 fn arguments() -> Result<(u64, u64), String> {
-    let (mut from, mut seeds) = (0, 10_000);
+    let (mut from, mut seeds) = (0, 20_000);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || {
@@ -63,39 +75,68 @@ fn arguments() -> Result<(u64, u64), String> {
     Ok((from, seeds))
 }
 
-fn work(from: u64, seeds: u64, progress: &Progress, began: Instant) {
+fn work(progress: &Progress) {
+    let setup = Setup::default();
+    let mut tally = Tally::default();
     while !progress.failed.load(Ordering::Relaxed) {
         let number = progress.next.fetch_add(1, Ordering::Relaxed);
-        if number >= seeds {
-            return;
+        if number >= progress.seeds {
+            break;
         }
-        let seed = from + number;
-        let run = run(seed, &Setup::default());
-        let grants = u64::try_from(run.history.grants()).unwrap_or(u64::MAX);
-        progress.grants.fetch_add(grants, Ordering::Relaxed);
+        let seed = progress.from + number;
+        let run = run(seed, &setup);
+        tally += Tally::of(&run.history);
+        progress.done.fetch_add(1, Ordering::Relaxed);
         if !run.violations.is_empty() && !progress.failed.swap(true, Ordering::Relaxed) {
             tell(seed, &run);
         }
-        if (progress.done.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(REPORT) {
-            report(progress, began);
-        }
     }
+    *progress
+        .tally
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) += tally;
 }
 
+/// Prints a run that breaks a promise, as short as it can be made.
 fn tell(seed: u64, run: &Run) {
-    println!("{}", run.history);
+    let setup = Setup::default();
+    let (plan, short) = shrink(&Plan::draw(seed, &setup), &setup, run.violations[0].promise);
+    println!("\n{}", short.history);
+    println!("{plan}");
     println!("seed {seed} breaks promises; again with --from {seed} --seeds 1:");
     for violation in &run.violations {
         println!("  {violation}");
     }
+    println!("as short as it was made, printed above:");
+    for violation in &short.violations {
+        println!("  {violation}");
+    }
 }
 
-fn report(progress: &Progress, began: Instant) {
-    let done = progress.done.load(Ordering::Relaxed);
-    let seconds = began.elapsed().as_secs_f64();
+fn show(progress: &Progress) {
+    if std::io::stdout().is_terminal() {
+        let (done, seconds) = (progress.done.load(Ordering::Relaxed), seconds(progress));
+        print!("\r{done} of {} runs, {seconds:.0} s ", progress.seeds);
+        // A line that is not shown is no loss.
+        let _ = std::io::stdout().flush();
+    }
+}
+
+fn report(progress: Progress) -> ExitCode {
+    let (done, seconds) = (progress.done.load(Ordering::Relaxed), seconds(&progress));
+    let tally = progress.tally.into_inner();
+    println!("\r{}", tally.unwrap_or_else(PoisonError::into_inner));
     println!(
-        "{done} runs, {} grants, {seconds:.1} s, {:.0} runs a second",
-        progress.grants.load(Ordering::Relaxed),
+        "{done} runs in {seconds:.1} s, {:.0} a second",
         done as f64 / seconds
     );
+    if progress.failed.into_inner() {
+        return ExitCode::FAILURE;
+    }
+    println!("every promise was kept");
+    ExitCode::SUCCESS
+}
+
+fn seconds(progress: &Progress) -> f64 {
+    progress.began.elapsed().as_secs_f64()
 }

@@ -2,12 +2,16 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::message::Journey;
-use crate::plan::Hazards;
+use crate::chance::Chance;
+use crate::journey::{Journey, PROMPT};
+use crate::plan::Plan;
+use crate::plan::hazards::{Hazard, Hazards};
 
-/// What lies between clients and the store, and what has gone wrong there.
+/// What lies between clients and the store, and what has gone wrong there. It knows messages by
+/// their labels.
 #[derive(Debug)]
 pub(crate) struct Network {
+    chance: Chance,
     hazards: Hazards,
     longest_delay: Duration,
     lines: Vec<Line>,
@@ -28,11 +32,12 @@ struct Line {
 }
 
 impl Network {
-    pub(crate) fn new(hazards: Hazards, longest_delay: Duration, clients: usize) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         Self {
-            hazards,
-            longest_delay,
-            lines: vec![Line::default(); clients],
+            chance: Chance::new(plan.seed),
+            hazards: plan.hazards,
+            longest_delay: plan.longest_delay(),
+            lines: vec![Line::default(); plan.clients.len()],
             server_paused: Duration::ZERO,
             has_lost: false,
             was_late: false,
@@ -84,56 +89,52 @@ impl Network {
         self.lines[client].paused.saturating_sub(now)
     }
 
+    /// What becomes of a request whose sender waits for its reply as long as `allowed`.
     pub(crate) fn request(
         &mut self,
-        rng: &mut Rng,
+        label: &str,
         client: usize,
         now: Duration,
         allowed: Duration,
     ) -> Journey {
-        self.journey(rng, client, now, allowed, self.hazards.lose_request)
+        let rng = &mut self.chance.of(("request", label));
+        self.journey(rng, client, now, allowed, Hazard::LoseRequest)
     }
 
+    /// What becomes of a reply; the same request may have several.
     pub(crate) fn reply(
         &mut self,
-        rng: &mut Rng,
+        label: &str,
         client: usize,
         now: Duration,
         allowed: Duration,
     ) -> Journey {
-        self.journey(rng, client, now, allowed, self.hazards.lose_reply)
+        let rng = &mut self.chance.of(("reply", label, now));
+        self.journey(rng, client, now, allowed, Hazard::LoseReply)
     }
 
-    /// What becomes of a hint that somebody's turn has come.
-    pub(crate) fn push(
-        &self,
-        rng: &mut Rng,
-        client: usize,
-        now: Duration,
-        ttl: Duration,
-    ) -> Journey {
-        let Hazards {
-            lose_push,
-            slow_push,
-            duplicate,
-            ..
-        } = self.hazards;
-        if self.is_cut(client, now) || rng.f64() < lose_push {
+    /// What becomes of a hint.
+    pub(crate) fn hint(&self, label: &str, client: usize, now: Duration, ttl: Duration) -> Journey {
+        let rng = &mut self.chance.of(("hint", label, now));
+        if self.is_cut(client, now) || self.hazards.strikes(Hazard::LoseHint, rng) {
             return Journey::Lost;
         }
         let mut arrivals = vec![latency(rng)];
-        if rng.f64() < slow_push {
+        if self.hazards.strikes(Hazard::SlowHint, rng) {
             arrivals[0] += ttl.mul_f64(rng.f64());
         }
-        if rng.f64() < duplicate {
+        if self.hazards.strikes(Hazard::Duplicate, rng) {
             arrivals.push(latency(rng));
         }
         Journey::Arrives(arrivals)
     }
 
-    /// Whether some claim is to be told of a turn that has not come.
-    pub(crate) fn pushes_nonsense(&self, rng: &mut Rng) -> bool {
-        rng.f64() < self.hazards.spurious_push
+    /// What to choose a claim with that is to be told of something that has not happened, if any
+    /// is.
+    pub(crate) fn false_hint(&self, label: &str) -> Option<Rng> {
+        let mut rng = self.chance.of(("false hint", label));
+        let strikes = self.hazards.strikes(Hazard::FalseHint, &mut rng);
+        strikes.then_some(rng)
     }
 
     fn is_cut(&self, client: usize, now: Duration) -> bool {
@@ -147,9 +148,9 @@ impl Network {
         client: usize,
         now: Duration,
         allowed: Duration,
-        lose: f64,
+        lose: Hazard,
     ) -> Journey {
-        if self.is_cut(client, now) || rng.f64() < lose {
+        if self.is_cut(client, now) || self.hazards.strikes(lose, rng) {
             self.has_lost = true;
             return if rng.bool() {
                 Journey::Lost
@@ -158,26 +159,25 @@ impl Network {
             };
         }
         let mut arrivals = vec![self.delay(rng, allowed)];
-        if rng.f64() < self.hazards.duplicate {
+        if self.hazards.strikes(Hazard::Duplicate, rng) {
             arrivals.push(self.delay(rng, allowed));
         }
         Journey::Arrives(arrivals)
     }
 
     fn delay(&self, rng: &mut Rng, allowed: Duration) -> Duration {
-        let latency = latency(rng);
-        if rng.f64() < self.hazards.late {
+        if self.hazards.strikes(Hazard::Late, rng) {
             let beyond = self.longest_delay.saturating_sub(allowed);
             return allowed + beyond.mul_f64(rng.f64().powi(2));
         }
-        if rng.f64() < self.hazards.slow {
-            return latency + allowed.mul_f64(0.8 * rng.f64());
+        if self.hazards.strikes(Hazard::Slow, rng) {
+            return PROMPT + allowed.mul_f64(0.8 * rng.f64());
         }
-        latency
+        latency(rng)
     }
 }
 
 /// How long a message takes when nothing is wrong, in whole milliseconds, as timers count.
 fn latency(rng: &mut Rng) -> Duration {
-    Duration::from_millis(rng.u64(1..=4))
+    PROMPT.mul_f64(f64::from(rng.u32(1..=4)) / 4.0)
 }

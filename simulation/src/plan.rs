@@ -1,22 +1,25 @@
+pub(crate) mod disaster;
+pub(crate) mod hazards;
+pub(crate) mod step;
+
+use std::fmt;
 use std::time::Duration;
 
 use distlock_core::Mode;
 use fastrand::Rng;
 
-use crate::disaster::{Disaster, Planned};
-use crate::run::Setup;
+use crate::run::{Clocks, Setup};
+use disaster::{Disaster, Planned};
+use hazards::Hazards;
+use step::{Act, Step, Use};
 
-/// What a run is like: who takes part, and what may go wrong. Drawn from its seed.
+/// All that is left to chance in a run, but for what becomes of each message: who takes part, what
+/// each does, and what goes wrong. Drawn from its seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    /// The TTL that each client asks for.
-    pub(crate) ttls: Vec<Duration>,
-    /// How many acquisitions a client has under way at once.
-    pub(crate) workers: usize,
-    /// How many a worker makes, one after the other.
-    pub(crate) operations: usize,
-    /// In which modes each name is held.
-    pub(crate) names: Vec<Vec<Mode>>,
+pub struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) names: usize,
     /// How fast the store's clock runs.
     pub(crate) server_rate: f64,
     pub(crate) hazards: Hazards,
@@ -25,62 +28,83 @@ pub(crate) struct Plan {
     pub(crate) heals_at: Duration,
 }
 
-/// How likely it is that something goes wrong with a message. All zero: nothing does.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Hazards {
-    pub(crate) lose_request: f64,
-    pub(crate) lose_reply: f64,
-    pub(crate) duplicate: f64,
-    /// Delayed by much of what is allowed for it.
-    pub(crate) slow: f64,
-    /// Delayed past that, perhaps past the TTL.
-    pub(crate) late: f64,
-    pub(crate) lose_push: f64,
-    pub(crate) slow_push: f64,
-    pub(crate) spurious_push: f64,
+/// One process with locks of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    /// The TTL it asks for.
+    pub(crate) ttl: Duration,
+    /// How fast its clock runs.
+    pub(crate) rate: f64,
+    /// What each of its workers does, one thing after the other.
+    pub(crate) workers: Vec<Vec<Step>>,
+}
+
+impl Client {
+    /// The TTL as the client's own clock measures it.
+    pub(crate) fn own_ttl(&self) -> Duration {
+        self.ttl.div_f64(self.rate)
+    }
 }
 
 impl Plan {
-    pub(crate) fn draw(rng: &mut Rng, setup: &Setup) -> Self {
-        let ttl = Duration::from_millis(rng.choice([240, 500, 1000, 3000]).unwrap_or(1000));
-        let clients = rng.usize(2..=4);
-        let ttls: Vec<_> = (0..clients).map(|_| ttl.mul_f64(1.0 + rng.f64())).collect();
-        let longest = ttls.iter().max().copied().unwrap_or(ttl);
-        let names = (0..rng.usize(1..=2))
-            .map(|_| match rng.u32(0..4) {
-                0 | 1 => vec![Mode::Exclusive],
-                2 => vec![Mode::Exclusive, Mode::Shared, Mode::Shared],
-                _ => vec![Mode::Permit {
-                    limit: rng.u32(1..=3),
-                }],
-            })
+    /// The plan of this seed.
+    pub fn draw(seed: u64, setup: &Setup) -> Self {
+        let rng = &mut Rng::with_seed(seed);
+        let shortest = rng.choice([240, 500, 1000, 3000]).unwrap_or(1000);
+        let ttls: Vec<_> = (0..rng.usize(2..=4))
+            .map(|_| Duration::from_millis(rng.u64(shortest..=2 * shortest)))
             .collect();
-        let heals_at = longest * rng.u32(4..=10);
+        let longest = ttls.iter().max().copied().unwrap_or_default();
+        let modes: Vec<_> = (0..rng.usize(1..=2)).map(|_| draw_modes(rng)).collect();
+        let heals_at = longest * rng.u32(4..=12);
         let is_calm = rng.u32(0..5) == 0;
         let (hazards, disasters) = if is_calm {
             (Hazards::default(), Vec::new())
         } else {
-            let disasters = (0..rng.usize(0..=4))
-                .map(|_| Disaster::draw(rng, clients, longest, heals_at))
+            let disasters = (0..rng.usize(0..=5))
+                .map(|_| Disaster::draw(rng, ttls.len(), modes.len(), longest, heals_at))
                 .collect();
             (Hazards::draw(rng), disasters)
         };
-        let rate = 0.995 + 0.01 * rng.f64();
+        let (workers, steps) = (rng.usize(1..=3), rng.usize(3..=10));
+        let mut op = 0;
+        let mut draw_client = |ttl: Duration| {
+            let mut draw_step = |rng: &mut Rng| {
+                op += 1;
+                let name = rng.usize(0..modes.len());
+                Step {
+                    op,
+                    pause: (ttl / 3).mul_f64(rng.f64().powi(2)),
+                    name,
+                    act: Act::draw(rng, &modes[name], ttl),
+                }
+            };
+            Client {
+                ttl,
+                rate: draw_rate(rng, setup.clocks),
+                workers: (0..workers)
+                    .map(|_| (0..steps).map(|_| draw_step(rng)).collect())
+                    .collect(),
+            }
+        };
+        let clients = ttls.into_iter().map(&mut draw_client).collect();
         Self {
-            ttls,
-            workers: rng.usize(1..=3),
-            operations: rng.usize(3..=10),
-            names,
-            server_rate: setup.server_rate.unwrap_or(rate),
+            seed,
+            clients,
+            names: modes.len(),
+            server_rate: draw_rate(rng, setup.clocks),
             hazards,
             disasters,
             heals_at,
         }
     }
 
-    /// The longest TTL anybody asks for.
+    /// The longest TTL anybody asks for, by the slowest clock.
     pub(crate) fn longest_ttl(&self) -> Duration {
-        self.ttls.iter().max().copied().unwrap_or_default()
+        let clients = self.clients.iter();
+        let own = clients.clone().map(Client::own_ttl);
+        let at_store = clients.map(|client| client.ttl.div_f64(self.server_rate));
+        own.chain(at_store).max().unwrap_or_default()
     }
 
     /// No message is on its way for longer than this.
@@ -90,25 +114,73 @@ impl Plan {
 
     /// No guard is kept for longer than this.
     pub(crate) fn longest_hold(&self) -> Duration {
-        self.longest_ttl().mul_f64(1.5)
+        Use::longest(self.longest_ttl()) * 3
+    }
+
+    pub(crate) fn forgets(&self) -> bool {
+        self.disasters
+            .iter()
+            .any(|(_, disaster)| matches!(disaster, Disaster::Forgets { .. }))
+    }
+
+    /// How much there is of it, for comparison.
+    pub fn steps(&self) -> usize {
+        let workers = self.clients.iter().flat_map(|client| &client.workers);
+        workers.map(Vec::len).sum()
     }
 }
 
-impl Hazards {
-    fn draw(rng: &mut Rng) -> Self {
-        // Each kind is absent from half of the runs, so that each is also seen alone.
-        let mut some = |most: f64| {
-            if rng.bool() { most * rng.f64() } else { 0.0 }
-        };
-        Self {
-            lose_request: some(0.3),
-            lose_reply: some(0.3),
-            duplicate: some(0.3),
-            slow: some(0.5),
-            late: some(0.2),
-            lose_push: some(1.0),
-            slow_push: some(0.5),
-            spurious_push: some(0.3),
+fn draw_modes(rng: &mut Rng) -> Vec<Mode> {
+    match rng.u32(0..4) {
+        0 | 1 => vec![Mode::Exclusive],
+        2 => vec![Mode::Exclusive, Mode::Shared, Mode::Shared],
+        _ => vec![Mode::Permit {
+            limit: rng.u32(1..=3),
+        }],
+    }
+}
+
+/// How fast a clock runs. The default margin covers two clocks that differ by one part in a
+/// hundred.
+fn draw_rate(rng: &mut Rng, clocks: Clocks) -> f64 {
+    let most = match clocks {
+        Clocks::WithinMargin => 0.0045,
+        Clocks::BeyondMargin => 0.05,
+    };
+    1.0 + most * (2.0 * rng.f64() - 1.0)
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            seed,
+            clients,
+            server_rate,
+            hazards,
+            disasters,
+            heals_at,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "seed {seed}, store's clock at {server_rate:.4}, healed at {heals_at:?}"
+        )?;
+        writeln!(f, "{hazards:?}")?;
+        for (at, disaster) in disasters {
+            writeln!(f, "at {at:?}: {disaster:?}")?;
         }
+        for (number, client) in clients.iter().enumerate() {
+            for steps in client.workers.iter().filter(|steps| !steps.is_empty()) {
+                let Client { ttl, rate, .. } = client;
+                writeln!(
+                    f,
+                    "a worker of client {number}, TTL {ttl:?}, clock at {rate:.4}"
+                )?;
+                for step in steps {
+                    writeln!(f, "    {step:?}")?;
+                }
+            }
+        }
+        Ok(())
     }
 }

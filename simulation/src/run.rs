@@ -1,30 +1,39 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use distlock_core::Locks;
-use fastrand::Rng;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::backend::SimulatedBackend;
 use crate::bug::Bug;
-use crate::check::{self, Violation};
+use crate::check::{self, Terms, Violation};
 use crate::event::What;
 use crate::history::History;
 use crate::panics;
 use crate::plan::Plan;
+use crate::queue_store::{QueueBackend, QueueServer};
+use crate::server::Server;
+use crate::wire::Wire;
 use crate::worker::Worker;
 use crate::world::World;
 
 /// What is not left to the seed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
-    /// The drift margin of the clients; that of the library if none.
-    pub drift: Option<(f64, Duration)>,
-    /// How fast the store's clock runs; drawn from within the margin if none.
-    pub server_rate: Option<f64>,
+    /// How far the rates of the clocks differ.
+    pub clocks: Clocks,
     /// What is wrong with the store.
     pub bug: Option<Bug>,
+}
+
+/// How far the rates of the clients' clocks and of the store's differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Clocks {
+    /// By less than the clients' drift margin.
+    #[default]
+    WithinMargin,
+    /// By more.
+    BeyondMargin,
 }
 
 /// A run that was made.
@@ -40,30 +49,30 @@ pub struct Run {
 /// Makes the run of this seed. The same seed and set-up make the same run.
 ///
 /// # Panics
-/// If the runtime cannot be made, or the set-up's drift is not acceptable.
+/// If a runtime cannot be made.
 pub fn run(seed: u64, setup: &Setup) -> Run {
+    replay(&Plan::draw(seed, setup), setup)
+}
+
+/// Makes the run of this plan. The same plan and set-up make the same run.
+///
+/// # Panics
+/// If a runtime cannot be made.
+pub fn replay(plan: &Plan, setup: &Setup) -> Run {
     // The engine draws its jitter from the thread's.
-    fastrand::seed(seed);
+    fastrand::seed(plan.seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing of the system");
-    let mut rng = Rng::with_seed(seed);
-    let plan = Plan::draw(&mut rng, setup);
-    let calm_from = plan.heals_at + plan.longest_delay() + plan.longest_ttl();
-    let longest_ttl = plan.longest_ttl();
     let (history, panics) = panics::seen_during(|| {
-        let history = runtime.block_on(async {
-            let world = World::new(plan, rng, setup.bug);
-            live(&world, setup).await;
-            world.take_history()
-        });
+        let history = runtime.block_on(live(plan.clone(), setup.bug));
         // What is left of the engines ends here, which must not panic either.
         drop(runtime);
         history
     });
-    let mut violations = check::all(&history, calm_from, longest_ttl);
+    let mut violations = check::all(&history, &Terms::of(plan));
     violations.extend(panics.into_iter().map(Violation::panic));
     Run {
         history,
@@ -71,52 +80,58 @@ pub fn run(seed: u64, setup: &Setup) -> Run {
     }
 }
 
-async fn live(world: &Arc<World>, setup: &Setup) {
-    let clients: Vec<_> = (0..world.plan.ttls.len())
-        .map(|client| locks(world, client, setup))
+async fn live(plan: Plan, bug: Option<Bug>) -> History {
+    let world = World::new(plan);
+    let wire = Wire::new(&world, QueueServer::new(world.plan.names, bug));
+    let clients: Vec<_> = world
+        .plan
+        .clients
+        .iter()
+        .enumerate()
+        .map(|(number, client)| {
+            let builder = Locks::builder().ttl(client.own_ttl());
+            let backend = QueueBackend::new(number, &wire, bug);
+            backend
+                .and_then(|backend| builder.label(format!("client {number}")).build(backend))
+                .expect("within a runtime, with a TTL that the store takes")
+        })
         .collect();
     let workers: Vec<Vec<JoinHandle<()>>> = clients
         .iter()
         .enumerate()
         .map(|(client, locks)| {
-            (0..world.plan.workers)
-                .map(|_| tokio::spawn(Worker::new(world, client, locks).work()))
+            let scripts = world.plan.clients[client].workers.iter();
+            scripts
+                .map(|steps| {
+                    let worker = Worker::new(&world, client, locks);
+                    tokio::spawn(worker.work(steps.clone()))
+                })
                 .collect()
         })
         .collect();
-    suffer(world, &workers).await;
-    world.heal();
-    finish(world, workers).await;
-    settle(world, &clients).await;
-}
-
-fn locks(world: &Arc<World>, client: usize, setup: &Setup) -> Locks {
-    let mut builder = Locks::builder()
-        .ttl(world.plan.ttls[client])
-        .label(format!("client {client}"));
-    if let Some((share, constant)) = setup.drift {
-        builder = builder.drift(share, constant);
-    }
-    builder
-        .build(SimulatedBackend::new(client, world))
-        .expect("within a runtime, with a TTL that the store takes")
+    suffer(&wire, &workers).await;
+    wire.heal();
+    finish(&world, workers).await;
+    settle(&wire, &clients).await;
+    world.take_history()
 }
 
 /// What is planned to go wrong does.
-async fn suffer(world: &World, workers: &[Vec<JoinHandle<()>>]) {
-    let began = tokio::time::Instant::now();
-    let mut disasters = world.plan.disasters.clone();
+async fn suffer<S: Server>(wire: &Arc<Wire<S>>, workers: &[Vec<JoinHandle<()>>]) {
+    let began = Instant::now();
+    let plan = &wire.world.plan;
+    let mut disasters = plan.disasters.clone();
     disasters.sort_by_key(|(at, _)| *at);
     for (at, disaster) in disasters {
         sleep_until(began + at).await;
-        world.befall(disaster);
+        wire.befall(disaster);
         for (client, workers) in workers.iter().enumerate() {
-            if world.has_crashed(client) {
+            if wire.has_crashed(client) {
                 workers.iter().for_each(JoinHandle::abort);
             }
         }
     }
-    sleep_until(began + world.plan.heals_at).await;
+    sleep_until(began + plan.heals_at).await;
 }
 
 /// Waits until each worker has come to the end of what it is at.
@@ -134,15 +149,15 @@ async fn finish(world: &World, workers: Vec<Vec<JoinHandle<()>>>) {
         }
     };
     if timeout(bound, all).await.is_err() {
-        world.record(What::Starved { op: 0 });
+        world.note_unfinished();
     }
 }
 
 /// Waits until the engines say that all is released, and looks whether it is.
-async fn settle(world: &Arc<World>, clients: &[Locks]) {
-    let plan = &world.plan;
+async fn settle<S: Server>(wire: &Arc<Wire<S>>, clients: &[Locks]) {
+    let (world, plan) = (&wire.world, &wire.world.plan);
     for (client, locks) in clients.iter().enumerate() {
-        if world.has_crashed(client) {
+        if wire.has_crashed(client) {
             continue;
         }
         match timeout(3 * plan.longest_ttl(), locks.settle()).await {
@@ -150,13 +165,12 @@ async fn settle(world: &Arc<World>, clients: &[Locks]) {
             Err(_) => world.record(What::Unsettled { client }),
         }
     }
-    if world.was_lossless() {
-        return world.look_for_residue();
+    if !wire.was_lossless() {
+        // What the engine takes for expired may stand a little longer by the store's clock.
+        sleep(plan.longest_ttl() / 50).await;
     }
-    // What the engine takes for expired may stand a little longer by the store's clock.
-    sleep(plan.longest_ttl() / 50).await;
-    if !world.was_prompt() {
+    if !wire.was_prompt() {
         sleep(plan.longest_delay() + plan.longest_ttl()).await;
     }
-    world.look_for_residue();
+    wire.look_for_residue();
 }

@@ -1,53 +1,63 @@
-//! What the users' guards claimed: validity, and the notice of its end.
+//! What the users' guards claimed.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use distlock_core::Mode;
-
-use super::Violation;
+use super::facts::Facts;
 use super::store::may_hold_beside;
+use super::{Promise, Violation};
 use crate::event::{Event, What};
 
-/// P4 and P5: no two guards that exclude each other are valid at once, none is valid longer than
-/// the store holds it, none is handed out lost, and losses are told.
-pub(super) fn check(events: &[Event]) -> Vec<Violation> {
+/// P4: no two guards that exclude each other are valid at once, none is valid longer than the store
+/// holds it or its `max_hold` allows, and none is handed out lost. P15: each stands for a grant of
+/// its client, and what is shown of holders is so.
+pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
-    let mut modes: HashMap<usize, Mode> = HashMap::new();
-    for Event { at, what } in events {
-        let violation = |promise, what| Violation::new(promise, *at, what);
+    for Event { at, what } in facts.events {
+        let mut violation = |promise, what| found.push(Violation::new(promise, *at, what));
         match what {
-            What::Asked { op, mode, .. } => {
-                modes.insert(*op, *mode);
-            }
             What::Received {
                 op,
-                beside,
+                number,
                 valid_for,
-                ..
+                beside,
             } => {
-                let others = beside.iter().filter_map(|other| modes.get(other).copied());
+                let Some(asked) = facts.asked(*op) else {
+                    continue;
+                };
+                let is_its_own = facts
+                    .grant(asked.name, *number)
+                    .is_some_and(|grant| grant.at <= *at && grant.claim.client == asked.client);
+                if !is_its_own {
+                    let what = format!("operation {op} got {number}, which it was not granted");
+                    violation(Promise::FailClosed, what);
+                }
+                let others = beside
+                    .iter()
+                    .filter(|other| facts.forgotten(**other, *at).is_none())
+                    .filter_map(|other| Some(facts.asked(*other)?.mode));
                 // The safe intervals of two guards overlap if and only if the one that was received
                 // first is still valid when the other is received.
-                if modes
-                    .get(op)
-                    .is_some_and(|mode| !may_hold_beside(*mode, others))
-                {
+                if facts.forgotten(*op, *at).is_none() && !may_hold_beside(asked.mode, others) {
                     let what = format!("operations {op} and {beside:?} hold at once");
-                    found.push(violation("P4 (overlap)", what));
+                    violation(Promise::Overlap, what);
                 }
-                if *valid_for == Duration::ZERO {
-                    let what = format!("operation {op} got a guard that is not valid any more");
-                    found.push(violation("P4", what));
+                let longest = asked.max_hold.unwrap_or(Duration::MAX);
+                if valid_for.is_some_and(|left| left.is_zero() || left > longest) {
+                    let what = format!("operation {op} got a guard valid for {valid_for:?}");
+                    violation(Promise::Validity, what);
                 }
             }
-            What::Unbacked { op } => {
-                let what = format!("the guard of operation {op} outlives its hold in the store");
-                found.push(violation("P4", what));
+            What::Unbacked { op, by } if facts.forgotten(*op, *at).is_none() => {
+                let what = format!("the guard of operation {op} outlives its hold by {by:?}");
+                violation(Promise::Validity, what);
             }
-            What::LossUntold { op } => {
-                let what = format!("the guard of operation {op} is lost and its user was not told");
-                found.push(violation("P5", what));
+            What::Ensured {
+                op,
+                at_least,
+                valid_for,
+            } if valid_for < at_least => {
+                let what = format!("operation {op} was ensured {at_least:?}, not {valid_for:?}");
+                violation(Promise::Validity, what);
             }
             _ => {}
         }

@@ -1,105 +1,185 @@
-//! What the store granted, by its own record: exclusion and order.
+//! What the store granted, by its own record: exclusion, order and expiry.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use distlock_core::Mode;
 
-use super::Violation;
-use crate::event::{Event, What};
-use crate::message::Verb;
+use super::facts::Facts;
+use super::{Promise, Violation};
+use crate::event::{ClaimId, Event, What};
+use crate::plan::step::Way;
 
 /// A claim that stands in the store.
 struct Standing {
-    claim: usize,
+    claim: ClaimId,
     mode: Mode,
     granted: bool,
+    /// When the store last heard of it.
+    heard: Duration,
 }
 
-/// P1 and P7 as the store keeps them; that a try is only refused where somebody stands (P8), and
-/// that nobody comes back after its release (P10).
-pub(super) fn check(events: &[Event]) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let mut lines: HashMap<usize, Vec<Standing>> = HashMap::new();
-    // The last event at which the line was not empty.
-    let mut last_in_use: HashMap<usize, usize> = HashMap::new();
-    let mut asked: HashMap<usize, (usize, usize)> = HashMap::new();
-    // The requests to leave, and the claims whose request was done.
-    let mut leaving: HashSet<(usize, u32)> = HashSet::new();
-    let mut left: HashSet<usize> = HashSet::new();
-    for (index, Event { at, what }) in events.iter().enumerate() {
+/// What is known while the events go by.
+struct Look<'a> {
+    facts: &'a Facts<'a>,
+    lines: HashMap<usize, Vec<Standing>>,
+    /// Those whose release was done, and those whose client knows of its hold: until the store
+    /// forgets something, and may do again what comes twice.
+    left: HashSet<ClaimId>,
+    received: HashSet<ClaimId>,
+    /// Tries that have found nothing in their way so far.
+    unhindered: HashSet<usize>,
+    found: Vec<Violation>,
+}
+
+/// The store's clock counts in whole microseconds.
+const RESOLUTION: Duration = Duration::from_micros(3);
+
+/// P1, P3 and P7 as the store keeps them; that a try is only refused where somebody stands in its
+/// way (P8), and that nobody comes back after its release (P10).
+pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut look = Look {
+        facts,
+        lines: HashMap::new(),
+        left: HashSet::new(),
+        received: HashSet::new(),
+        unhindered: HashSet::new(),
+        found: Vec::new(),
+    };
+    for Event { at, what } in facts.events {
+        look.at(*at, what);
+    }
+    look.found
+}
+
+impl Look<'_> {
+    fn at(&mut self, at: Duration, what: &What) {
         match *what {
-            What::Joined {
-                claim, name, mode, ..
-            } => {
-                if left.contains(&claim) {
-                    let what = format!("claim {claim} came back after its release");
-                    found.push(Violation::new("P10", *at, what));
-                }
-                lines.entry(name).or_default().push(Standing {
-                    claim,
-                    mode,
-                    granted: false,
-                });
+            What::Joined { claim, name, mode } => self.joined(at, claim, name, mode),
+            What::Refreshed { claim, name } => {
+                let line = self.lines.entry(name).or_default();
+                let standing = line.iter_mut().find(|standing| standing.claim == claim);
+                standing
+                    .into_iter()
+                    .for_each(|standing| standing.heard = at);
             }
-            What::Granted { claim, name, .. } => {
-                let line = lines.entry(name).or_default();
-                let Some(place) = line.iter().position(|standing| standing.claim == claim) else {
-                    let what = format!("claim {claim} was granted without standing in line");
-                    found.push(Violation::new("P1", *at, what));
-                    continue;
-                };
-                let mode = line[place].mode;
-                line[place].granted = true;
-                if line[..place].iter().any(|before| !before.granted) {
-                    let what = format!("claim {claim} was granted before one that came earlier");
-                    found.push(Violation::new("P7", *at, what));
-                }
-                let others = line
-                    .iter()
-                    .filter(|other| other.granted && other.claim != claim);
-                if !may_hold_beside(mode, others.map(|other| other.mode)) {
-                    let what = format!("claim {claim} was granted {mode} beside others");
-                    found.push(Violation::new("P1", *at, what));
-                }
+            What::Granted { claim, name, .. } => self.granted(at, claim, name),
+            What::Left { claim, .. } => {
+                self.left.insert(claim);
             }
-            What::Gone { claim, name } => {
-                last_in_use.insert(name, index);
-                lines
-                    .entry(name)
-                    .or_default()
-                    .retain(|standing| standing.claim != claim);
+            What::Gone { claim, name } => self.gone(at, claim, name),
+            What::Forgot { name } => {
+                self.lines.remove(&name);
+                self.left.clear();
+                self.received.clear();
             }
-            What::Sent {
-                claim,
-                sequence,
-                verb: Verb::Leave,
+            What::Received { op, .. } if self.facts.forgotten(op, at).is_none() => {
+                let grant = self.facts.grant_of(op);
+                self.received.extend(grant.map(|grant| grant.claim));
+            }
+            What::Asked {
+                op,
+                name,
+                way: Way::Try,
                 ..
             } => {
-                leaving.insert((claim, sequence));
+                self.unhindered.insert(op);
+                self.hinder(name);
             }
-            What::Replied {
-                claim, sequence, ..
-            } if leaving.contains(&(claim, sequence)) => {
-                left.insert(claim);
-            }
-            What::Asked { op, name, .. } => {
-                asked.insert(op, (index, name));
-            }
-            What::Busy { op } => {
-                let Some((since, name)) = asked.get(&op) else {
-                    continue;
-                };
-                let stands = lines.get(name).is_some_and(|line| !line.is_empty());
-                let stood = last_in_use.get(name).is_some_and(|last| last > since);
-                if !stands && !stood {
-                    let what = format!("operation {op} was refused a free lock");
-                    found.push(Violation::new("P8", *at, what));
-                }
+            What::Busy { op } if self.unhindered.contains(&op) => {
+                let what = format!("operation {op} was refused a free lock");
+                self.violation(Promise::Limits, at, what);
             }
             _ => {}
         }
     }
-    found
+
+    fn joined(&mut self, at: Duration, claim: ClaimId, name: usize, mode: Mode) {
+        if self.left.contains(&claim) {
+            let what = format!("claim {claim} came back after its release");
+            self.violation(Promise::Release, at, what);
+        } else if self.received.contains(&claim) {
+            let what = format!("claim {claim} came back after its hold had ended");
+            self.violation(Promise::Renewal, at, what);
+        }
+        self.expect_live(at, name);
+        self.lines.entry(name).or_default().push(Standing {
+            claim,
+            mode,
+            granted: false,
+            heard: at,
+        });
+        self.hinder(name);
+    }
+
+    fn granted(&mut self, at: Duration, claim: ClaimId, name: usize) {
+        self.expect_live(at, name);
+        let line = self.lines.entry(name).or_default();
+        let Some(place) = line.iter().position(|standing| standing.claim == claim) else {
+            let what = format!("claim {claim} was granted without standing in line");
+            return self.violation(Promise::Exclusion, at, what);
+        };
+        let mode = line[place].mode;
+        line[place].granted = true;
+        let overtakes = line[..place].iter().any(|before| !before.granted);
+        let others = line
+            .iter()
+            .filter(|other| other.granted && other.claim != claim);
+        let may_hold = may_hold_beside(mode, others.map(|other| other.mode));
+        if overtakes {
+            let what = format!("claim {claim} was granted before one that came earlier");
+            self.violation(Promise::Waiting, at, what);
+        }
+        if !may_hold {
+            let what = format!("claim {claim} was granted {mode} beside others");
+            self.violation(Promise::Exclusion, at, what);
+        }
+    }
+
+    fn gone(&mut self, at: Duration, claim: ClaimId, name: usize) {
+        let line = self.lines.entry(name).or_default();
+        let Some(place) = line.iter().position(|standing| standing.claim == claim) else {
+            return;
+        };
+        let standing = line.remove(place);
+        let expires = standing.heard + self.store_ttl(claim);
+        if !self.left.contains(&claim) && at + RESOLUTION < expires {
+            let what = format!("claim {claim} expired before its TTL had passed");
+            self.violation(Promise::Ttl, at, what);
+        }
+    }
+
+    /// Whoever has not been heard of for a TTL is gone when something happens to the name.
+    fn expect_live(&mut self, at: Duration, name: usize) {
+        let line = self.lines.get(&name).map_or(&[][..], Vec::as_slice);
+        let dead = line
+            .iter()
+            .find(|standing| standing.heard + self.store_ttl(standing.claim) + RESOLUTION < at);
+        if let Some(Standing { claim, .. }) = dead {
+            let what = format!("claim {claim} stands, not heard of for more than a TTL");
+            self.violation(Promise::Ttl, at, what);
+        }
+    }
+
+    /// Notes which tries for the name have somebody in their way.
+    fn hinder(&mut self, name: usize) {
+        let line = self.lines.get(&name).map_or(&[][..], Vec::as_slice);
+        self.unhindered.retain(|op| {
+            let asked = self.facts.asked(*op).filter(|asked| asked.name == name);
+            asked.is_none_or(|asked| {
+                line.iter().all(|standing| standing.granted)
+                    && may_hold_beside(asked.mode, line.iter().map(|standing| standing.mode))
+            })
+        });
+    }
+
+    fn store_ttl(&self, claim: ClaimId) -> Duration {
+        self.facts.terms.clients[claim.client].store_ttl
+    }
+
+    fn violation(&mut self, promise: Promise, at: Duration, what: String) {
+        self.found.push(Violation::new(promise, at, what));
+    }
 }
 
 /// Whether a name can be held in this mode while it is held in those.

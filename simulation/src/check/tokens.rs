@@ -1,33 +1,29 @@
 //! The order of fencing tokens, and of those who waited in one client.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use distlock_core::Mode;
 
-use super::Violation;
+use super::facts::Facts;
+use super::{Promise, Violation};
 use crate::event::{Event, What};
-
-/// An acquisition, as it was asked for.
-struct Asked {
-    client: usize,
-    name: usize,
-    mode: Mode,
-    waits: bool,
-    /// The greatest number that anybody had received of the name by then.
-    greatest_before: u64,
-}
+use crate::plan::step::Way;
 
 /// P2: tokens are unique, those of the store grow with its grants, and no acquisition that began
 /// after another's guard was received has a smaller one. P7: those who wait for a name in one
 /// client are served in the order in which they asked.
-pub(super) fn check(events: &[Event]) -> Vec<Violation> {
+pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
-    let mut asked: HashMap<usize, Asked> = HashMap::new();
     let mut granted: HashMap<usize, u64> = HashMap::new();
-    let mut received: HashMap<usize, Vec<u64>> = HashMap::new();
-    // The latest of those who waited and were served.
-    let mut served: HashMap<(usize, usize), usize> = HashMap::new();
-    for Event { at, what } in events {
+    let mut received: HashSet<(usize, u64)> = HashSet::new();
+    // The greatest number that anybody had received of a name by now, and when an operation began.
+    let mut greatest: HashMap<usize, u64> = HashMap::new();
+    let mut greatest_before: HashMap<usize, u64> = HashMap::new();
+    // When those who waited and were served had asked, at the latest.
+    let mut served: HashMap<(usize, usize), (usize, usize)> = HashMap::new();
+    let mut asked_at: HashMap<usize, usize> = HashMap::new();
+    for (index, Event { at, what }) in facts.events.iter().enumerate() {
+        let mut violation = |promise, what| found.push(Violation::new(promise, *at, what));
         match *what {
             What::Granted {
                 claim,
@@ -37,51 +33,39 @@ pub(super) fn check(events: &[Event]) -> Vec<Violation> {
                 let last = granted.entry(name).or_default();
                 if number <= *last {
                     let what = format!("claim {claim} was granted as {number} after {last}");
-                    found.push(Violation::new("P2", *at, what));
+                    violation(Promise::Fencing, what);
                 }
                 *last = number;
             }
-            What::Asked {
-                op,
-                client,
-                name,
-                mode,
-                waits,
-            } => {
-                let greatest = received.get(&name).and_then(|all| all.iter().max());
-                let asked_for = Asked {
-                    client,
-                    name,
-                    mode,
-                    waits,
-                    greatest_before: greatest.copied().unwrap_or(0),
-                };
-                asked.insert(op, asked_for);
+            What::Asked { op, name, .. } => {
+                asked_at.insert(op, index);
+                greatest_before.insert(op, greatest.get(&name).copied().unwrap_or(0));
             }
             What::Received { op, number, .. } => {
-                let Some(of) = asked.get(&op) else {
+                let Some(asked) = facts.asked(op) else {
                     continue;
                 };
-                let all = received.entry(of.name).or_default();
-                if all.contains(&number) {
+                if !received.insert((asked.name, number)) {
                     let what = format!("operation {op} got the token {number} of another");
-                    found.push(Violation::new("P2", *at, what));
+                    violation(Promise::Fencing, what);
                 }
-                all.push(number);
-                if number < of.greatest_before {
+                let before = greatest_before.get(&op).copied().unwrap_or(0);
+                if number < before {
                     let what = format!(
-                        "operation {op} got {number}, and {} was received before it began",
-                        of.greatest_before
+                        "operation {op} got {number}, and {before} was there before it began"
                     );
-                    found.push(Violation::new("P2", *at, what));
+                    violation(Promise::Fencing, what);
                 }
-                if of.waits && of.mode == Mode::Exclusive {
-                    let latest = served.entry((of.client, of.name)).or_insert(op);
-                    if *latest > op {
-                        let what = format!("operation {latest} overtook {op} in one client");
-                        found.push(Violation::new("P7", *at, what));
+                let greatest = greatest.entry(asked.name).or_default();
+                *greatest = number.max(*greatest);
+                if asked.way != Way::Try && asked.mode == Mode::Exclusive {
+                    let this = (asked_at.get(&op).copied().unwrap_or(0), op);
+                    let latest = served.entry((asked.client, asked.name)).or_insert(this);
+                    if *latest > this {
+                        let what = format!("operation {} overtook {op} in one client", latest.1);
+                        violation(Promise::Waiting, what);
                     }
-                    *latest = op.max(*latest);
+                    *latest = this.max(*latest);
                 }
             }
             _ => {}

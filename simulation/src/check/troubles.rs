@@ -1,0 +1,84 @@
+use std::time::Duration;
+
+use crate::event::{Event, What};
+use crate::journey::{Journey, PROMPT};
+
+/// When something was wrong with the store, with a client, or with what passed between them.
+#[derive(Debug)]
+pub(super) struct Troubles {
+    /// Of each client, and last those of hints to it alone.
+    clients: Vec<Vec<Span>>,
+    hints: Vec<Vec<Span>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    from: Duration,
+    to: Duration,
+}
+
+impl Troubles {
+    pub(super) fn of(events: &[Event], clients: usize) -> Self {
+        let mut troubles = Self {
+            clients: vec![Vec::new(); clients],
+            hints: vec![Vec::new(); clients],
+        };
+        for Event { at: from, what } in events {
+            let from = *from;
+            match what {
+                What::Sent {
+                    client, journey, ..
+                }
+                | What::Replied {
+                    client, journey, ..
+                } if !journey.is_prompt() => {
+                    let to = from + longest(journey);
+                    troubles.clients[*client].push(Span { from, to });
+                }
+                What::Hinted {
+                    client, journey, ..
+                } if !journey.is_prompt() => {
+                    let to = from + longest(journey);
+                    troubles.hints[*client].push(Span { from, to });
+                }
+                What::ClientPaused { client, until } | What::CutOff { client, until } => {
+                    let to = *until + PROMPT;
+                    troubles.clients[*client].push(Span { from, to });
+                }
+                What::ServerPaused { until } => {
+                    let to = *until + PROMPT;
+                    let all = troubles.clients.iter_mut();
+                    all.for_each(|spans| spans.push(Span { from, to }));
+                }
+                What::Crashed { client } => {
+                    let to = Duration::MAX;
+                    troubles.clients[*client].push(Span { from, to });
+                }
+                _ => {}
+            }
+        }
+        troubles
+    }
+
+    /// Whether nothing was wrong between these times that a client asking the store would notice.
+    pub(super) fn was_well(&self, client: usize, from: Duration, to: Duration) -> bool {
+        !touches(&self.clients[client], from, to)
+    }
+
+    /// Whether, besides, every hint that was given came soon.
+    pub(super) fn was_well_told(&self, client: usize, from: Duration, to: Duration) -> bool {
+        self.was_well(client, from, to) && !touches(&self.hints[client], from, to)
+    }
+}
+
+fn touches(spans: &[Span], from: Duration, to: Duration) -> bool {
+    spans.iter().any(|span| span.from <= to && from <= span.to)
+}
+
+fn longest(journey: &Journey) -> Duration {
+    match journey {
+        Journey::Arrives(after) => after.iter().max().copied().unwrap_or_default(),
+        Journey::Refused(after) => *after,
+        Journey::Lost => Duration::ZERO,
+    }
+}

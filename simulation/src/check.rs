@@ -9,6 +9,9 @@ mod store;
 mod tokens;
 mod troubles;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -15,6 +15,8 @@ pub(super) struct Facts<'a> {
     pub(super) terms: &'a Terms,
     pub(super) troubles: Troubles,
     asked: HashMap<usize, Asked>,
+    /// The names that were looked at.
+    looked: HashMap<usize, usize>,
     /// By name and number.
     grants: HashMap<(usize, u64), Grant>,
     /// The number that each acquisition got.
@@ -55,6 +57,7 @@ impl<'a> Facts<'a> {
             terms,
             troubles: Troubles::of(events, terms.clients.len()),
             asked: HashMap::new(),
+            looked: HashMap::new(),
             grants: HashMap::new(),
             received: HashMap::new(),
             forgot: Vec::new(),
@@ -81,6 +84,9 @@ impl<'a> Facts<'a> {
                     };
                     facts.asked.insert(op, asked);
                 }
+                What::Looked { op, name, .. } => {
+                    facts.looked.insert(op, name);
+                }
                 What::Granted {
                     claim,
                     name,
@@ -105,6 +111,11 @@ impl<'a> Facts<'a> {
 
     pub(super) fn asked(&self, op: usize) -> Option<&Asked> {
         self.asked.get(&op)
+    }
+
+    /// The name that the operation looked at.
+    pub(super) fn looked(&self, op: usize) -> Option<usize> {
+        self.looked.get(&op).copied()
     }
 
     pub(super) fn grant(&self, name: usize, number: u64) -> Option<&Grant> {

@@ -47,6 +47,17 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
                     violation(Promise::Validity, what);
                 }
             }
+            What::Seen { op, holders } => {
+                let granted = |number: &u64| {
+                    let name = facts.looked(*op)?;
+                    facts.grant(name, *number).filter(|grant| grant.at <= *at)
+                };
+                if let Some(number) = holders.iter().find(|number| granted(number).is_none()) {
+                    let what =
+                        format!("operation {op} saw {number} held, which nobody was granted");
+                    violation(Promise::FailClosed, what);
+                }
+            }
             What::Unbacked { op, by } if facts.forgotten(*op, *at).is_none() => {
                 let what = format!("the guard of operation {op} outlives its hold by {by:?}");
                 violation(Promise::Validity, what);

@@ -22,6 +22,8 @@ Commands:
   check     Formatting, lints, docs, each cargo feature alone, spelling, licences; changes no file
   fix       Format, and apply what clippy suggests
   examples  Run the examples, which check themselves
+  simulate  Make 20,000 runs of the simulation, or as many as `--seeds N` says, from seed 0 or
+            `--from S` on; prints the shortest history of the first that breaks a promise
   help      Print this
 
 All steps of a command are taken, also after one has failed; the exit status is then 1.
@@ -37,11 +39,12 @@ fn main() -> ExitCode {
         print!("{HELP}");
         return ExitCode::SUCCESS;
     }
-    let command = match arguments[..] {
-        ["test"] => test::run,
-        ["check"] => check::run,
-        ["fix"] => fix,
-        ["examples"] => examples,
+    let command: Box<dyn Fn() -> ExitCode> = match arguments[..] {
+        ["test"] => Box::new(test::run),
+        ["check"] => Box::new(check::run),
+        ["fix"] => Box::new(fix),
+        ["examples"] => Box::new(examples),
+        ["simulate", ref options @ ..] => Box::new(move || simulate(options)),
         [] => return misused("a command is missing"),
         ["test" | "check" | "fix" | "examples", extra, ..] => {
             return misused(&format!("unknown argument `{extra}`"));
@@ -69,6 +72,14 @@ fn examples() -> ExitCode {
     let mut steps = Steps::begin();
     steps.run(&mut cargo("run --example quickstart --features sqlite"));
     steps.run(&mut cargo("run --example custom_store"));
+    steps.end()
+}
+
+/// The simulation itself checks its options.
+fn simulate(options: &[&str]) -> ExitCode {
+    let mut steps = Steps::begin();
+    let mut simulation = cargo("run --release --package distlock-simulation --");
+    steps.run(simulation.args(options));
     steps.end()
 }
 

@@ -123,7 +123,7 @@ impl Plan {
             .any(|(_, disaster)| matches!(disaster, Disaster::Forgets { .. }))
     }
 
-    /// How much there is of it, for comparison.
+    /// How many things are done in it.
     pub fn steps(&self) -> usize {
         let workers = self.clients.iter().flat_map(|client| &client.workers);
         workers.map(Vec::len).sum()

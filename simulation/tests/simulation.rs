@@ -1,14 +1,14 @@
 //! The library keeps its promises in every run, and the simulation sees it when a store, or a
 //! clock, does not.
 
-use distlock_simulation::{Bug, Clocks, Plan, Promise, Run, Setup, Tally, run, shrink};
+use distlock_simulation::{Bug, Clocks, Plan, Promise, Run, Setup, Tally, replay, run, shrink};
 
 /// How many seeds a planted fault has to be found in.
 const CONTROL: u64 = 1_000;
 
 #[test]
 fn every_promise_is_kept_in_every_run_and_much_happens_in_them() {
-    const RUNS: u64 = 600;
+    const RUNS: u64 = 400;
     let mut tally = Tally::default();
     for seed in 0..RUNS {
         let run = run(seed, &Setup::default());
@@ -25,15 +25,14 @@ fn every_promise_is_kept_in_every_run_and_much_happens_in_them() {
     assert!(tally.grants() > 5 * RUNS, "{tally}");
     assert_eq!((tally.faults.len(), tally.uses.len()), (17, 14), "{tally}");
     for (what, times) in tally.faults.iter().chain(&tally.uses) {
-        // One in fifty runs: in a thousand of the default number of seeds, each is met again in
-        // another company.
-        assert!(times * 50 >= RUNS, "{what}: {times} times in {RUNS} runs");
+        // Often enough to be met together with each of the others.
+        assert!(times * 10 >= RUNS, "{what}: {times} times in {RUNS} runs");
     }
 }
 
 #[test]
 fn a_seed_makes_the_same_run_each_time() {
-    for seed in 0..100 {
+    for seed in 0..50 {
         let [first, second] = [(); 2].map(|()| run(seed, &Setup::default()).history);
         assert_eq!(first.to_string(), second.to_string(), "seed {seed}");
         assert_eq!(first, second, "seed {seed}");
@@ -68,10 +67,10 @@ fn every_bug_of_the_store_is_found() {
 
 #[test]
 fn a_failing_run_is_cut_to_what_it_needs() {
-    for (bug, promise, steps) in [
-        (Bug::ReadersBesideWriter, Promise::Exclusion, 2),
-        (Bug::RestartExpires, Promise::Ttl, 1),
-        (Bug::DatedFromAnswer, Promise::Validity, 1),
+    for (bug, promise) in [
+        (Bug::ReadersBesideWriter, Promise::Exclusion),
+        (Bug::RestartExpires, Promise::Ttl),
+        (Bug::DatedFromAnswer, Promise::Validity),
     ] {
         let setup = Setup {
             bug: Some(bug),
@@ -81,7 +80,9 @@ fn a_failing_run_is_cut_to_what_it_needs() {
         let (seed, long) = found.unwrap_or_else(|| panic!("{bug:?} not found"));
         let (plan, short) = shrink(&Plan::draw(seed, &setup), &setup, promise);
         assert!(breaks(&short, promise), "{bug:?}");
-        assert!(plan.steps() <= steps, "{bug:?}:\n{plan}");
+        // Two that meet, and at most one that makes up the time.
+        assert!(plan.steps() <= 3, "{bug:?}:\n{plan}");
+        assert_eq!(replay(&plan, &setup).history, short.history, "{bug:?}");
         let [long, short] = [&long, &short].map(|run| run.history.events().len());
         assert!(short * 4 < long, "{bug:?}: {short} of {long} events");
     }

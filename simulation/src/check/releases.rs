@@ -30,11 +30,13 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
                 else {
                     continue;
                 };
-                // After a lost reply the engine takes it that the first request did its work.
-                let was_well = facts.troubles.was_well(asked.client, *since, *at);
+                // After a failure the engine takes it that the first request did its work. Where
+                // nothing was refused, a request fails when a sixth of the TTL is over.
+                let at_once = *at < *since + facts.own_ttl(op) / 6
+                    && !facts.troubles.was_refused(asked.client, *since, *at);
                 let fault = match (result, left.get(&grant.claim)) {
                     (Ok(()), None) => "was confirmed, though the store has not done it",
-                    (Ok(()), Some(false)) if was_well => "was confirmed, though nothing was held",
+                    (Ok(()), Some(false)) if at_once => "was confirmed, though nothing was held",
                     (Err(ErrorKind::Lost), Some(true)) if *was_valid => {
                         "found nothing, though it was held"
                     }

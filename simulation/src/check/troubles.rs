@@ -6,9 +6,10 @@ use crate::journey::{Journey, PROMPT};
 /// When something was wrong with the store, with a client, or with what passed between them.
 #[derive(Debug)]
 pub(super) struct Troubles {
-    /// Of each client, and last those of hints to it alone.
+    /// Of each client; those of hints to it; and that it was told of a loss.
     clients: Vec<Vec<Span>>,
     hints: Vec<Vec<Span>>,
+    refusals: Vec<Vec<Span>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,7 @@ impl Troubles {
         let mut troubles = Self {
             clients: vec![Vec::new(); clients],
             hints: vec![Vec::new(); clients],
+            refusals: vec![Vec::new(); clients],
         };
         for Event { at: from, what } in events {
             let from = *from;
@@ -34,6 +36,9 @@ impl Troubles {
                 } if !journey.is_prompt() => {
                     let to = from + longest(journey);
                     troubles.clients[*client].push(Span { from, to });
+                    if matches!(journey, Journey::Refused(_)) {
+                        troubles.refusals[*client].push(Span { from, to });
+                    }
                 }
                 What::Hinted {
                     client, journey, ..
@@ -63,6 +68,11 @@ impl Troubles {
     /// Whether nothing was wrong between these times that a client asking the store would notice.
     pub(super) fn was_well(&self, client: usize, from: Duration, to: Duration) -> bool {
         !touches(&self.clients[client], from, to)
+    }
+
+    /// Whether the client was told between these times that a message of its is lost.
+    pub(super) fn was_refused(&self, client: usize, from: Duration, to: Duration) -> bool {
+        touches(&self.refusals[client], from, to)
     }
 
     /// Whether, besides, every hint that was given came soon.

@@ -41,7 +41,7 @@ impl Disaster {
         // Never at once: what the store does after it has lost its memory comes later than what it
         // did before, by every clock.
         let away = Duration::from_millis(2) + longest_ttl.mul_f64(0.5 * rng.f64().powi(2));
-        let disaster = match rng.u32(0..14) {
+        let disaster = match rng.u32(0..15) {
             0 | 1 => Self::ServerPauses(length),
             2 | 3 => Self::ClientPauses(client, length),
             4..=6 => Self::CutsOff(client, length),

@@ -214,29 +214,37 @@ impl QueueServer {
 
     fn expire_name(&mut self, name: usize, now: &StoreTime) -> Done {
         let (mut done, floor) = (Done::default(), self.floor(now));
+        let mut granted = Vec::new();
         if self.bug == Some(Bug::DeadWaiterKept) {
-            self.refresh(name, now, |place| matches!(place, Place::Waiting { .. }));
+            granted = self.refresh(name, now, |place| matches!(place, Place::Waiting { .. }));
         }
         let named = &mut self.names[name];
-        let mut granted = named.queue.expire(now, floor).unwrap_or_default();
+        granted.extend(named.queue.expire(now, floor).unwrap_or_default());
         granted.extend(named.readers.expire(now, floor).unwrap_or_default());
         self.note(name, &granted, None, now, &mut done);
         done
     }
 
-    /// Begins the TTL anew of those who stand in such places.
-    fn refresh(&mut self, name: usize, now: &StoreTime, whose: impl Fn(Place) -> bool) {
+    /// Begins the TTL anew of those who stand in such places. What has expired goes before that,
+    /// which may grant others.
+    fn refresh(
+        &mut self,
+        name: usize,
+        now: &StoreTime,
+        whose: impl Fn(Place) -> bool,
+    ) -> Vec<u128> {
         let (floor, bug) = (self.floor(now), self.bug);
         let named = &mut self.names[name];
+        let mut granted = Vec::new();
         for claim in named.standing.clone() {
             let Session { request, .. } = &self.sessions[&claim];
             if whose(named.place(claim, now)) {
-                // Of one that stands there already, nothing can be wrong with that.
-                let _ = named
-                    .queue(request.mode, bug)
-                    .enter(request, true, now, floor);
+                let queue = named.queue(request.mode, bug);
+                let entered = queue.enter(request, true, now, floor);
+                granted.extend(entered.map_or_else(|_| Vec::new(), |outcome| outcome.granted));
             }
         }
+        granted
     }
 
     /// Notes who has come, was granted, and has gone, and whom to tell.
@@ -409,7 +417,8 @@ impl Server for QueueServer {
                 }
                 self.note(name, &[], None, now, &mut done);
             }
-            self.refresh(name, now, |_| true);
+            let granted = self.refresh(name, now, |_| true);
+            self.note(name, &granted, None, now, &mut done);
             let standing = self.names[name].standing.iter();
             let refreshed = standing.map(|claim| What::Refreshed {
                 claim: *claim,

@@ -21,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_try_dropped_at_any_poll),
         Case::of(dropped_at_any_poll_in_every_mode).needs([Need::Shared, Need::Permits]),
         Case::of(dropped_while_the_store_hangs),
+        Case::of(dropped_as_its_time_limit_passes),
         Case::of(a_select_loop_keeps_the_place).needs([Need::Fair]),
         Case::of(a_neighbour_inherits_the_place).needs([Need::Fair, Need::StandsInLine]),
         Case::of(a_neighbour_inherits_no_more_than_the_place),
@@ -231,6 +232,35 @@ async fn dropped_while_the_store_hangs(cx: Context) -> Outcome {
         faults.heal();
     }
     Ok(())
+}
+
+/// Nobody is left to be told that the time is over, and what was begun is still to be settled.
+async fn dropped_as_its_time_limit_passes(cx: Context) -> Outcome {
+    const LIMIT: Duration = Duration::from_millis(4);
+    let rounds = async |cx: Context| {
+        let (locks, faults) = cx.faulty().await?;
+        for _ in 0..24 {
+            let name = cx.name();
+            faults.add(Verb::Attempt, Which::All, Fault::DelayReply(4 * LIMIT));
+            let asked = faults.count(Verb::Attempt);
+            let mut acquire = locks.lock(&name).acquire_within(LIMIT);
+            assert!(poll_once(&mut acquire).await.is_pending());
+            soon("an attempt", faults.seen(Verb::Attempt, asked + 1)).await?;
+            // By the same turn of the same timer: whoever drives the lock finds its caller gone and
+            // the time over.
+            sleep(LIMIT).await;
+            drop(acquire);
+            soon("the withdrawal", locks.settle()).await?;
+            let state = cx.state(&name).await?;
+            assert!(
+                state.is_free(),
+                "something is left after `settle`: {state:?}"
+            );
+            faults.heal();
+        }
+        Ok(())
+    };
+    cx.elsewhere(rounds).await
 }
 
 /// `select!` in a loop over `&mut acquire`: between the ticks the place in line stays.

@@ -131,9 +131,11 @@ impl Drop for Contest {
 }
 
 impl LeftBehind {
+    /// Whoever settles from now on waits for it. Both sides may note it, the caller as it goes and
+    /// the engine as its time is over; the first has to stay, or those who wait already would not.
     fn note(&self, engine: &Engine, spec: &Spec) {
-        let ticket = engine.pending.open(&spec.name);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticket);
+        let mut ticket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ticket.get_or_insert_with(|| engine.pending.open(&spec.name));
     }
 }
 

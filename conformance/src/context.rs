@@ -7,7 +7,7 @@ use distlock_core::{
     Capabilities, Deadline, Error, ErrorKind, FencingToken, LockState, Locks, LocksBuilder, Mode,
     Name, Result, Ttl,
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::bare::Bare;
@@ -156,6 +156,23 @@ impl Context {
     pub(crate) async fn faulty(&self) -> Result<(Locks, Faults)> {
         let (backend, faults) = Faulty::new(self.backend().await?);
         Ok((self.builder().build(backend)?, faults))
+    }
+
+    /// The same, with a thread of its own.
+    pub(crate) async fn faulty_on_own_thread(&self) -> Result<(Locks, Faults)> {
+        let (tell, told) = oneshot::channel();
+        let context = self.clone();
+        let make = async move || {
+            let (backend, faults) = Faulty::new(context.backend().await?);
+            // Whoever does not listen has given up the locks as well.
+            drop(tell.send(faults));
+            Ok(backend)
+        };
+        let locks = self.builder().build_on_own_thread(make).await?;
+        let faults = told.await.map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "locks without a backend").with_source(error)
+        })?;
+        Ok((locks, faults))
     }
 
     /// A claim without an engine, of a client that lives only while it is asked.

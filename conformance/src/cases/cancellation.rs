@@ -1,25 +1,57 @@
 //! P9: a future that is dropped, at any point, leaves nothing behind: no hold, no place in line.
+//!
+//! The first cases are one table. A [`Sweep`] polls a public future k times and drops it, for every
+//! k until it completes, and finds the line of the store empty each time, long before a TTL. Over
+//! it go:
+//!
+//! * every future ([`Ask`]): those that ask for the lock, those of a guard and the guard itself,
+//!   and those that look; in every mode ([`Form`]);
+//! * on a free lock, on one that another holds, and on one that another lets go of meanwhile
+//!   ([`Line`]);
+//! * with requests that are late or lost and answers that are late or lost: the first, second and
+//!   third of each kind that the future or its withdrawal sends, one by one and in a row
+//!   ([`Trouble`]);
+//! * driven by a runtime of several threads, by one of a single thread, and by the library's own
+//!   thread;
+//! * polled and dropped in a task, on a thread without a runtime, while unwinding, in the
+//!   destructor of a thread-local, in another runtime and among blocking work ([`Place`]); and in
+//!   none, after the runtime has gone.
+//!
+//! The others are about what those who stay notice of one who goes.
 
+mod ask;
+mod place;
+mod sweep;
+
+use std::future::Future;
 use std::time::Duration;
 
-use distlock_core::{Acquire, Lock, Locks};
+use distlock_core::Locks;
+use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 
 use crate::case::{Case, Need};
 use crate::context::{Context, soon};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::faults::{Fault, Verb, Which};
 use crate::polling::{drop_after_polls, poll_once};
 
+use ask::{Ask, Form};
+use place::Place;
+use sweep::{Client, Line, Sweep, Trouble, together};
+
 pub(super) fn cases() -> Vec<Case> {
     vec![
+        Case::of(at_any_poll),
+        Case::of(at_any_poll_in_a_runtime_of_one_thread),
+        Case::of(at_any_poll_of_locks_with_a_thread_of_their_own),
+        Case::of(at_any_poll_wherever_that_is),
+        Case::of(at_any_poll_while_requests_are_late),
+        Case::of(at_any_poll_while_answers_are_late),
+        Case::of(at_any_poll_while_requests_are_lost),
+        Case::of(at_any_poll_while_answers_are_lost),
+        Case::of(at_any_poll_before_the_runtime_has_gone),
         Case::of(a_future_that_was_never_polled_asks_nothing),
-        Case::of(dropped_at_any_poll_on_a_free_lock),
-        Case::of(dropped_at_any_poll_on_a_held_lock),
-        Case::of(dropped_at_any_poll_of_a_slow_store),
-        Case::of(dropped_at_any_poll_while_it_is_granted),
-        Case::of(a_try_dropped_at_any_poll),
-        Case::of(dropped_at_any_poll_in_every_mode).needs([Need::Shared, Need::Permits]),
         Case::of(dropped_while_the_store_hangs),
         Case::of(dropped_as_its_time_limit_passes),
         Case::of(a_select_loop_keeps_the_place).needs([Need::Fair]),
@@ -29,6 +61,197 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(an_aborted_task_gives_back_its_lock),
         Case::of(dropping_other_futures_changes_nothing),
     ]
+}
+
+/// What is late is so late.
+const LATE: Duration = Duration::from_millis(9);
+
+/// Every future, in every mode that the store has, on every line.
+fn table(cx: &Context) -> Vec<(Ask, Form, Line)> {
+    let mut table = Vec::new();
+    for form in Form::ALL
+        .into_iter()
+        .filter(|form| form.is_of(cx.capabilities()))
+    {
+        for ask in Ask::all().filter(|ask| form == Form::Exclusive || ask.has_a_form()) {
+            let lines = Line::ALL.into_iter().filter(|line| line.suits(ask));
+            table.extend(lines.map(|line| (ask, form, line)));
+        }
+    }
+    table
+}
+
+/// That part of it which every store has.
+fn exclusive(cx: &Context) -> Vec<(Ask, Form, Line)> {
+    let mut table = table(cx);
+    table.retain(|(_, form, _)| *form == Form::Exclusive);
+    table
+}
+
+/// All these, untroubled, over clients that are made so.
+async fn sweep_all<R>(
+    cx: &Context,
+    table: Vec<(Ask, Form, Line)>,
+    client: fn(Context) -> R,
+) -> Outcome
+where
+    R: Future<Output = distlock_core::Result<Client>> + Send + 'static,
+{
+    let other = cx.client().await?;
+    let sweeps = table.into_iter().map(|(ask, form, line)| {
+        let (cx, other) = (cx.clone(), other.clone());
+        async move {
+            let client = client(cx.clone()).await?;
+            let sweep = Sweep::new(&cx, client, &other, ask, form, line);
+            sweep.run().await.map(drop)
+        }
+    });
+    together(sweeps.collect()).await
+}
+
+/// In a runtime of several threads, the futures and what drives them really run at the same time.
+async fn at_any_poll(cx: Context) -> Outcome {
+    sweep_all(&cx, table(&cx), here).await
+}
+
+/// In a runtime of a single thread, each runs up to where it waits.
+async fn at_any_poll_in_a_runtime_of_one_thread(cx: Context) -> Outcome {
+    cx.elsewhere(async |cx| sweep_all(&cx, exclusive(&cx), here).await)
+        .await
+}
+
+/// The futures are polled here, and what drives them has a runtime of its own.
+async fn at_any_poll_of_locks_with_a_thread_of_their_own(cx: Context) -> Outcome {
+    sweep_all(&cx, exclusive(&cx), on_own_thread).await
+}
+
+async fn here(cx: Context) -> distlock_core::Result<Client> {
+    cx.faulty().await
+}
+
+async fn on_own_thread(cx: Context) -> distlock_core::Result<Client> {
+    cx.faulty_on_own_thread().await
+}
+
+/// On threads with and without a runtime, by a panic, and so late that the thread has all but
+/// ended.
+async fn at_any_poll_wherever_that_is(cx: Context) -> Outcome {
+    let other = cx.client().await?;
+    let mut sweeps = Vec::new();
+    for place in Place::ODD {
+        for (ask, form, line) in exclusive(&cx) {
+            // What others do makes no difference to where a future is.
+            if line == Line::Contended {
+                continue;
+            }
+            let (cx, other) = (cx.clone(), other.clone());
+            sweeps.push(async move {
+                let sweep = Sweep::new(&cx, cx.faulty().await?, &other, ask, form, line);
+                sweep.at(place).run().await.map(drop)
+            });
+        }
+    }
+    together(sweeps).await
+}
+
+/// Every request of every future goes wrong so: the first, the second and the third, for as long as
+/// it sends so many, and the first three in a row. The modes take turns.
+async fn sweep_through(cx: &Context, fault: Fault) -> Outcome {
+    let other = cx.client().await?;
+    let all = table(cx);
+    let mut sweeps = Vec::new();
+    for (number, (ask, _, line)) in exclusive(cx).into_iter().enumerate() {
+        let forms = all.iter().filter(|entry| (entry.0, entry.2) == (ask, line));
+        let forms: Vec<_> = forms.map(|(_, form, _)| *form).collect();
+        let form = forms[number % forms.len()];
+        for &verb in ask.verbs() {
+            let (cx, other) = (cx.clone(), other.clone());
+            sweeps.push(async move {
+                let sweep = Sweep::new(&cx, cx.faulty().await?, &other, ask, form, line);
+                let through = async |which| {
+                    let trouble = Trouble { verb, which, fault };
+                    sweep.clone().through(trouble).run().await
+                };
+                for request in 1..=3 {
+                    if through(Which::Nth(request)).await? <= request {
+                        break;
+                    }
+                }
+                through(Which::First(3)).await.map(drop)
+            });
+        }
+    }
+    together(sweeps).await
+}
+
+/// The store hears of it later than of other things, perhaps after the future has been dropped.
+async fn at_any_poll_while_requests_are_late(cx: Context) -> Outcome {
+    sweep_through(&cx, Fault::DelayRequest(LATE)).await
+}
+
+/// The store has done it, and the future may be dropped before that is known.
+async fn at_any_poll_while_answers_are_late(cx: Context) -> Outcome {
+    sweep_through(&cx, Fault::DelayReply(LATE)).await
+}
+
+/// The store never hears of it, and is asked again.
+async fn at_any_poll_while_requests_are_lost(cx: Context) -> Outcome {
+    sweep_through(&cx, Fault::LoseRequest).await
+}
+
+/// The store has done it, and nobody knows.
+async fn at_any_poll_while_answers_are_lost(cx: Context) -> Outcome {
+    sweep_through(&cx, Fault::LoseReply).await
+}
+
+/// With the runtime goes whoever could tell the store, so that the TTL has to; but nothing panics,
+/// and nothing hangs, in a future that is polled and dropped afterwards.
+async fn at_any_poll_before_the_runtime_has_gone(cx: Context) -> Outcome {
+    let mut names = Vec::new();
+    let mut running = JoinSet::new();
+    for polls in 0..6 {
+        for ask in Ask::all() {
+            let (cx, name) = (cx.clone(), cx.name());
+            names.push(name.clone());
+            running.spawn(async move {
+                let left = cx.elsewhere(async move |cx| {
+                    let locks = cx.builder().ttl(cx.ttl()).build(cx.backend().await?)?;
+                    let form = Form::Exclusive;
+                    let own = match ask.holds() {
+                        true => Some(form.acquire(&locks, &name).await?),
+                        false => None,
+                    };
+                    let mut asked = ask.of(form, &locks, &name, own);
+                    for _ in 0..polls {
+                        if poll_once(&mut asked).await.is_ready() {
+                            return Ok::<_, Failure>(None);
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                    Ok(Some(asked))
+                });
+                if let Some(mut asked) = left.await? {
+                    let answer = poll_once(&mut asked).await;
+                    assert!(
+                        answer.is_ready() || ask == Ask::Guard,
+                        "{ask:?}, polled {polls} times before, hangs when its runtime has gone"
+                    );
+                }
+                Outcome::Ok(())
+            });
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        ended??;
+    }
+    for name in names {
+        let limit = cx.gone_by(cx.ttl());
+        cx.until_within(limit, &name, "what was left to have expired", |state| {
+            state.is_free()
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// A future that nobody polled has not asked for anything.
@@ -49,157 +272,6 @@ async fn a_future_that_was_never_polled_asks_nothing(cx: Context) -> Outcome {
         "requests for futures never polled"
     );
     assert!(cx.state(&name).await?.is_free());
-    Ok(())
-}
-
-/// Drops an acquisition after each number of polls until it completes, and looks each time for what
-/// is left.
-///
-/// The TTL is so long that nothing found gone has expired.
-async fn sweep(
-    cx: &Context,
-    locks: &Locks,
-    every: Duration,
-    ask: impl Fn(&Lock) -> Acquire,
-) -> Outcome {
-    for polls in 0..2000 {
-        let name = cx.name();
-        let outcome = drop_after_polls(polls, every, ask(&locks.lock(&name))).await;
-        let completed = outcome.transpose()?.is_some();
-        soon("withdrawals", locks.settle()).await?;
-        cx.until_free(&name).await?;
-        if completed {
-            return Ok(());
-        }
-    }
-    panic!("a free lock is granted after some number of polls");
-}
-
-/// On a free lock the request, the grant and the answer race with the drop.
-async fn dropped_at_any_poll_on_a_free_lock(cx: Context) -> Outcome {
-    let locks = cx.client().await?;
-    for _ in 0..20 {
-        sweep(&cx, &locks, Duration::ZERO, Lock::acquire).await?;
-        sweep(&cx, &locks, Duration::ZERO, |lock| {
-            lock.acquire_within(Duration::from_secs(60))
-        })
-        .await?;
-    }
-    Ok(())
-}
-
-/// On a held lock it is the place in line that must go, and the holder stays.
-async fn dropped_at_any_poll_on_a_held_lock(cx: Context) -> Outcome {
-    let [one, other] = cx.clients().await?;
-    let name = cx.name();
-    let guard = one.lock(&name).acquire().await?;
-    for every in [Duration::ZERO, Duration::from_micros(300)] {
-        for polls in 0..25 {
-            let outcome = drop_after_polls(polls, every, other.lock(&name).acquire()).await;
-            assert!(outcome.is_none(), "granted beside a holder");
-            soon("withdrawals", other.settle()).await?;
-            cx.only_holder(&name, guard.token()).await?;
-        }
-    }
-    guard.release().await?;
-    cx.until_free(&name).await?;
-    Ok(())
-}
-
-/// Each request takes its time on both ways, so that the drops fall before, while and after the
-/// store does it.
-async fn dropped_at_any_poll_of_a_slow_store(cx: Context) -> Outcome {
-    let (locks, faults) = cx.faulty().await?;
-    for fault in [
-        Fault::DelayRequest(Duration::from_millis(6)),
-        Fault::DelayReply(Duration::from_millis(6)),
-    ] {
-        faults.add(Verb::Attempt, Which::All, fault);
-        faults.add(Verb::Release, Which::All, fault);
-        sweep(&cx, &locks, Duration::from_millis(1), Lock::acquire).await?;
-        faults.heal();
-    }
-    Ok(())
-}
-
-/// The holder releases just as the waiter goes: whichever comes first, nobody holds the lock in the
-/// end.
-async fn dropped_at_any_poll_while_it_is_granted(cx: Context) -> Outcome {
-    let [one, other] = cx.clients().await?;
-    for polls in 1..30 {
-        let name = cx.name();
-        let guard = one.lock(&name).acquire().await?;
-        let mut waiting = other.lock(&name).acquire();
-        assert!(poll_once(&mut waiting).await.is_pending());
-        cx.until_waiting(&name, 1).await?;
-        drop(guard);
-        let outcome = drop_after_polls(polls, Duration::ZERO, waiting).await;
-        drop(outcome.transpose()?);
-        for locks in [&one, &other] {
-            soon("withdrawals", locks.settle()).await?;
-        }
-        cx.until_free(&name).await?;
-    }
-    Ok(())
-}
-
-/// A try that is dropped leaves as little, on a free lock and on a held one.
-async fn a_try_dropped_at_any_poll(cx: Context) -> Outcome {
-    let (locks, faults) = cx.faulty().await?;
-    let held = cx.name();
-    let guard = locks.lock(&held).acquire().await?;
-    for delay in [Duration::ZERO, Duration::from_millis(3)] {
-        faults.add(Verb::Attempt, Which::All, Fault::DelayReply(delay));
-        for polls in 0..12 {
-            let free = cx.name();
-            let every = delay / 3;
-            drop(
-                drop_after_polls(polls, every, locks.lock(&free).try_acquire())
-                    .await
-                    .transpose()?,
-            );
-            drop(
-                drop_after_polls(polls, every, locks.lock(&held).try_acquire())
-                    .await
-                    .transpose()?,
-            );
-            soon("withdrawals", locks.settle()).await?;
-            cx.until_free(&free).await?;
-            cx.only_holder(&held, guard.token()).await?;
-        }
-        faults.heal();
-    }
-    Ok(())
-}
-
-/// Readers, writers and permits, waiting and granted.
-async fn dropped_at_any_poll_in_every_mode(cx: Context) -> Outcome {
-    let [one, other] = cx.clients().await?;
-    let (read, written, permits) = (cx.name(), cx.name(), cx.name());
-    let holders = [
-        (&read, one.rw_lock(&read).read().await?),
-        (&written, one.rw_lock(&written).write().await?),
-        (&permits, one.semaphore(&permits, 1).acquire().await?),
-    ];
-    for polls in 0..10 {
-        for asked in [
-            other.rw_lock(&read).read(),
-            other.rw_lock(&read).write(),
-            other.rw_lock(&written).read(),
-            other.rw_lock(&written).write(),
-            other.semaphore(&permits, 1).acquire(),
-        ] {
-            drop(
-                drop_after_polls(polls, Duration::ZERO, asked)
-                    .await
-                    .transpose()?,
-            );
-        }
-        soon("withdrawals", other.settle()).await?;
-        for (name, guard) in &holders {
-            cx.only_holder(name, guard.token()).await?;
-        }
-    }
     Ok(())
 }
 

@@ -26,7 +26,7 @@ use crate::state::LockState;
 use crate::ttl::Ttl;
 
 pub use patience::{EndPatience, Patience};
-pub use signals::Signals;
+pub use signals::{Listener, Signals};
 pub(crate) use signals::{SignalState, Watched};
 
 /// A client of one store: makes claims, and tells who holds what.

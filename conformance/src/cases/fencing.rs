@@ -12,7 +12,7 @@ use crate::bare::token;
 use crate::case::{Case, Need};
 use crate::context::{Context, soon, within};
 use crate::failure::Outcome;
-use crate::faults::WakeUps;
+use crate::faults::{WakeUps, Which};
 use crate::polling::poll_once;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -198,7 +198,7 @@ async fn a_place_that_passes_on_brings_no_older_token(cx: Context) -> Outcome {
     let name = cx.name();
     let first = one.semaphore(&name, 2).acquire().await?;
     let second = one.semaphore(&name, 2).acquire().await?;
-    faults.wake_ups(WakeUps::Swallowed);
+    faults.wake_ups(WakeUps::Lost(Which::All));
     let mut granted = deaf.semaphore(&name, 2).acquire();
     assert!(poll_once(&mut granted).await.is_pending());
     cx.until_waiting(&name, 1).await?;

@@ -1,14 +1,16 @@
 //! P14: one `Locks` serves thousands of claims.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use distlock_core::backend::Backend;
-use distlock_core::{Guard, Locks};
+use distlock_core::{Error, Guard, Locks, Moment};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::case::{Case, Need};
-use crate::context::{Context, within};
+use crate::context::{ALLOWANCE, Context, soon, within};
 use crate::counter::Counter;
 use crate::failure::Outcome;
 
@@ -20,6 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(many_readers_of_one_name).needs([Need::Shared]),
         Case::of(many_permits_of_one_name).needs([Need::Permits]),
         Case::of(locks_that_share_a_backend_end_apart),
+        Case::of(a_runtime_that_is_blocked_holds_up_no_other),
     ]
 }
 
@@ -37,6 +40,56 @@ async fn locks_that_share_a_backend_end_apart(cx: Context) -> Outcome {
     assert!(guard.is_held(), "renewed, though the other has ended");
     guard.release().await?;
     other.lock(&name).acquire().await?.release().await?;
+    Ok(())
+}
+
+/// Several `Locks` over one backend, each in a runtime of its own. One runtime is blocked, with
+/// requests under way; the claims of the other on the same names go on within half of the time that
+/// a request is given, and do not wait for the end of what cannot end.
+async fn a_runtime_that_is_blocked_holds_up_no_other(cx: Context) -> Outcome {
+    const AT_ONCE: usize = 4;
+    let ttl = 20 * cx.ttl();
+    let limit = ttl / 6 / 2 + ALLOWANCE;
+    let shared: Arc<dyn Backend> = Arc::from(cx.backend().await?);
+    let names: Vec<_> = (0..3).map(|_| cx.name()).collect();
+    let going_on = cx.builder().ttl(ttl).build(Arc::clone(&shared))?;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut tasks = JoinSet::new();
+    for name in names.iter().cycle().take(AT_ONCE * names.len()) {
+        let (lock, is_over) = (going_on.lock(name), Arc::clone(&is_over));
+        tasks.spawn(async move {
+            let mut slowest = Duration::ZERO;
+            while !is_over.load(Ordering::Relaxed) {
+                let asked = Moment::now();
+                drop(lock.try_acquire().await?);
+                slowest = slowest.max(asked.elapsed());
+            }
+            Ok::<_, Error>(slowest)
+        });
+    }
+    cx.elsewhere(async move |cx| {
+        let blocked = cx.builder().ttl(ttl).build(shared)?;
+        for name in names.iter().cycle().take(AT_ONCE * names.len()) {
+            let lock = blocked.lock(name);
+            tokio::spawn(async move {
+                while lock.try_acquire().await.is_ok() {
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        sleep(Duration::from_millis(100)).await;
+        std::thread::sleep(limit + ALLOWANCE);
+        Outcome::Ok(())
+    })
+    .await?;
+    is_over.store(true, Ordering::Relaxed);
+    for slowest in soon("an end of the requests", tasks.join_all()).await? {
+        let slowest = slowest?;
+        assert!(
+            slowest < limit,
+            "a request took {slowest:?}, held up by another runtime"
+        );
+    }
     Ok(())
 }
 

@@ -24,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
             .needs([Need::Fair, Need::Permits]),
         Case::of(a_release_wakes_the_next_at_once).needs([Need::Push]),
         Case::of(a_wake_up_that_is_lost_costs_a_recheck),
+        Case::of(any_one_wake_up_that_is_lost_or_late_costs_a_recheck),
         Case::of(wake_ups_that_mean_nothing_do_no_harm).needs([Need::StandsInLine]),
         Case::of(a_waiter_outlasts_an_outage_of_the_store).needs([Need::StandsInLine]),
         Case::of(waiting_keeps_nothing_else_from_going_on),
@@ -225,7 +226,7 @@ async fn a_wake_up_that_is_lost_costs_a_recheck(cx: Context) -> Outcome {
     let ttl = 5 * cx.ttl();
     let holder = cx.client().await?;
     let (deaf, faults) = cx.faulty().await?;
-    faults.wake_ups(WakeUps::Swallowed);
+    faults.wake_ups(WakeUps::Lost(Which::All));
     let name = cx.name();
     let guard = holder.lock(&name).acquire().await?;
     let waiting = tokio::spawn(deaf.lock(&name).ttl(ttl).acquire());
@@ -235,6 +236,45 @@ async fn a_wake_up_that_is_lost_costs_a_recheck(cx: Context) -> Outcome {
         .await???
         .release()
         .await?;
+    Ok(())
+}
+
+/// So it does if it misses only one, whichever that is, or hears of it when that is no use any
+/// more.
+async fn any_one_wake_up_that_is_lost_or_late_costs_a_recheck(cx: Context) -> Outcome {
+    let ttl = 5 * cx.ttl();
+    let mut running = JoinSet::new();
+    for number in (1..=6).map(Which::Nth) {
+        for wake_ups in [
+            WakeUps::Lost(number),
+            WakeUps::Late(number, ttl / 60),
+            WakeUps::Late(number, ttl),
+        ] {
+            let cx = cx.clone();
+            running.spawn(async move {
+                let holder = cx.client().await?;
+                let (waiter, faults) = cx.faulty().await?;
+                faults.wake_ups(wake_ups);
+                let name = cx.name();
+                let guard = holder.lock(&name).acquire().await?;
+                let waiting = tokio::spawn(waiter.lock(&name).ttl(ttl).acquire());
+                cx.until_waiting(&name, 1).await?;
+                guard.release().await?;
+                within(ttl / 3 + ALLOWANCE, "the lock, at the next look", waiting)
+                    .await???
+                    .release()
+                    .await?;
+                assert!(
+                    faults.woken() > 0 || !cx.capabilities().push,
+                    "a store that declares push has told nothing"
+                );
+                Outcome::Ok(())
+            });
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        ended??;
+    }
     Ok(())
 }
 

@@ -8,14 +8,14 @@ use tokio::time::sleep;
 use crate::panics::ON_PURPOSE;
 
 use super::script::{Fault, Faults, Verb};
-use super::told::Noise;
+use super::told::Wires;
 
 /// A claim of a [`Faulty`](super::Faulty) backend.
 #[derive(Debug)]
 pub(super) struct FaultyClaim {
     inner: Box<dyn Claim>,
     faults: Faults,
-    _noise: Option<Noise>,
+    _wires: Wires,
 }
 
 /// A request with which something may go wrong, and by when it must be answered.
@@ -25,11 +25,11 @@ pub(super) struct Struck {
 }
 
 impl FaultyClaim {
-    pub(super) fn new(inner: Box<dyn Claim>, faults: Faults, noise: Option<Noise>) -> Self {
+    pub(super) fn new(inner: Box<dyn Claim>, faults: Faults, wires: Wires) -> Self {
         Self {
             inner,
             faults,
-            _noise: noise,
+            _wires: wires,
         }
     }
 

@@ -4,6 +4,7 @@ use distlock_core::{Capabilities, Deadline, LockState, Name, Result};
 
 use super::claim::{FaultyClaim, Struck};
 use super::script::{Faults, Verb};
+use super::told::Wires;
 
 /// A backend that does to its requests what its [`Faults`] say, and is like the one it wraps
 /// otherwise.
@@ -38,11 +39,11 @@ impl<B: Backend> Backend for Faulty<B> {
     }
 
     fn claim(&self, mut request: ClaimRequest) -> Result<Box<dyn Claim>> {
-        let noise = self.faults.enlist(&request.signals).rewire(&mut request);
+        let wires = Wires::tap(&mut request, &self.faults);
         Ok(Box::new(FaultyClaim::new(
             self.inner.claim(request)?,
             self.faults.clone(),
-            noise,
+            wires,
         )))
     }
 

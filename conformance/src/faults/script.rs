@@ -5,7 +5,7 @@ use distlock_core::ErrorKind;
 use distlock_core::backend::Signals;
 use tokio::sync::Notify;
 
-use super::told::WakeUps;
+use super::told::{Told, WakeUps};
 
 /// A kind of request to a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +21,7 @@ pub enum Verb {
     Inspect,
 }
 
-/// Which of the requests to come, all claims of the client taken together.
+/// Which of the requests or wake-ups to come, all claims of the client taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Which {
@@ -75,6 +75,7 @@ struct Script {
     planned: Vec<(Verb, Which, Fault)>,
     counts: [u32; 4],
     wake_ups: WakeUps,
+    woken: u32,
     claims: Vec<Signals>,
 }
 
@@ -85,14 +86,14 @@ impl Faults {
         self.script().planned.push((verb, which, fault));
     }
 
-    /// From now on, nothing goes wrong any more with requests, nor with the wake-ups of new claims.
+    /// From now on, nothing goes wrong any more with requests and wake-ups.
     pub fn heal(&self) {
         let mut script = self.script();
         script.planned.clear();
         script.wake_ups = WakeUps::default();
     }
 
-    /// What becomes of the wake-ups of the claims made from now on.
+    /// What becomes of the wake-ups to come.
     pub fn wake_ups(&self, wake_ups: WakeUps) {
         self.script().wake_ups = wake_ups;
     }
@@ -100,6 +101,11 @@ impl Faults {
     /// How many requests of this kind the engine has begun.
     pub fn count(&self, verb: Verb) -> u32 {
         self.script().counts[verb as usize]
+    }
+
+    /// How many wake-ups the store has sent.
+    pub fn woken(&self) -> u32 {
+        self.script().woken
     }
 
     /// Resolves once the engine has begun so many requests of this kind.
@@ -134,15 +140,21 @@ impl Faults {
             if *of != verb {
                 return true;
             }
-            let (strikes, stays) = which.count_down();
-            if strikes {
+            if which.strikes() {
                 struck = struck.or(Some(*fault));
             }
-            stays
+            !which.is_over()
         });
         drop(script);
         self.0.seen.notify_waiters();
         struck
+    }
+
+    /// Notes a wake-up, and says what is to become of it.
+    pub(super) fn strike_wake_up(&self) -> Told {
+        let mut script = self.script();
+        script.woken += 1;
+        script.wake_ups.strike()
     }
 
     /// Notes a new claim's signals, and says what is to become of its wake-ups.
@@ -164,20 +176,26 @@ impl Faults {
 }
 
 impl Which {
-    /// Whether this request is meant, and whether one to come still may be.
-    fn count_down(&mut self) -> (bool, bool) {
+    /// Counts one that comes; whether it is meant.
+    pub(super) fn strikes(&mut self) -> bool {
         match self {
-            Self::All => (true, true),
+            Self::All => true,
             Self::Nth(left) => {
+                let strikes = *left == 1;
                 *left = left.saturating_sub(1);
-                (*left == 0, *left > 0)
+                strikes
             }
             Self::First(left) => {
                 let strikes = *left > 0;
                 *left = left.saturating_sub(1);
-                (strikes, *left > 0)
+                strikes
             }
         }
+    }
+
+    /// Whether none to come is meant any more.
+    fn is_over(self) -> bool {
+        matches!(self, Self::Nth(0) | Self::First(0))
     }
 }
 
@@ -210,6 +228,32 @@ mod tests {
                 (faults.count(Verb::Renew), faults.count(Verb::Attempt)),
                 (4, 1)
             );
+        }
+    }
+
+    #[test]
+    fn strikes_the_wake_ups_that_are_meant_and_no_others() {
+        let late = Duration::from_secs(1);
+        for (wake_ups, expected) in [
+            (
+                WakeUps::Lost(Which::Nth(2)),
+                [Told::Now, Told::Never, Told::Now],
+            ),
+            (
+                WakeUps::Late(Which::First(1), late),
+                [Told::After(late), Told::Now, Told::Now],
+            ),
+            (WakeUps::Lost(Which::All), [Told::Never; 3]),
+            (WakeUps::Spurious(late), [Told::Now; 3]),
+        ] {
+            let faults = Faults::default();
+            faults.wake_ups(wake_ups);
+            assert_eq!(
+                [(); 3].map(|()| faults.strike_wake_up()),
+                expected,
+                "{wake_ups:?}"
+            );
+            assert_eq!(faults.woken(), 3);
         }
     }
 

@@ -10,7 +10,17 @@ use tokio::sync::Notify;
 /// engine acts on it, so nothing is missed while a request is under way, and telling too often is
 /// harmless. It does not keep the claim alive: signals of a claim that has ended go nowhere.
 #[derive(Clone)]
-pub struct Signals(Weak<SignalState>);
+pub struct Signals(Weak<dyn Listener>);
+
+/// Who hears what is told to [`Signals`]: the engine, or what stands between it and a backend in a
+/// test.
+pub trait Listener: Send + Sync {
+    /// As [`Signals::look`].
+    fn look(&self);
+
+    /// As [`Signals::gone`].
+    fn gone(&self);
+}
 
 /// The engine's end of [`Signals`].
 #[derive(Default)]
@@ -29,17 +39,15 @@ impl Signals {
     /// Asking again may be answered differently: the lock may be free, the own place may have
     /// moved.
     pub fn look(&self) {
-        if let Some(state) = self.0.upgrade() {
-            state.look.notify_one();
+        if let Some(listener) = self.0.upgrade() {
+            listener.look();
         }
     }
 
     /// The store says that the hold, or the place in line, is no more.
     pub fn gone(&self) {
-        if let Some(state) = self.0.upgrade() {
-            state.gone.store(true, Ordering::SeqCst);
-            state.look.notify_one();
-            state.tell();
+        if let Some(listener) = self.0.upgrade() {
+            listener.gone();
         }
     }
 
@@ -48,13 +56,27 @@ impl Signals {
         self.0.strong_count() == 0
     }
 
-    pub(crate) fn of(state: &Arc<SignalState>) -> Self {
-        Self(Arc::downgrade(state))
+    /// Signals to this listener, for as long as it is there.
+    pub fn to<L: Listener + 'static>(listener: &Arc<L>) -> Self {
+        let listener: Weak<L> = Arc::downgrade(listener);
+        Self(listener)
     }
 
     /// Signals that nobody listens to.
     pub(crate) fn ignored() -> Self {
-        Self(Weak::new())
+        Self(Weak::<SignalState>::new())
+    }
+}
+
+impl Listener for SignalState {
+    fn look(&self) {
+        self.look.notify_one();
+    }
+
+    fn gone(&self) {
+        self.gone.store(true, Ordering::SeqCst);
+        self.look.notify_one();
+        self.tell();
     }
 }
 

@@ -43,7 +43,7 @@ impl LiveClaim {
             mode: spec.mode,
             ttl: spec.ttl,
             label: Arc::clone(&spec.label),
-            signals: Signals::of(&signals),
+            signals: Signals::to(&signals),
         };
         let claim = contain(|| engine.backend.claim(request)).and_then(|made| made)?;
         Ok(Self {

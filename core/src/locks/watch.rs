@@ -67,7 +67,7 @@ async fn follow(
     states: watch::Sender<Option<Result<LockState>>>,
 ) {
     let told = Arc::new(SignalState::default());
-    let subscription = engine.backend.subscribe(&name, Signals::of(&told));
+    let subscription = engine.backend.subscribe(&name, Signals::to(&told));
     loop {
         let state = inspect(&engine, &name, ttl).await;
         let failed = state.is_err();

@@ -224,7 +224,7 @@ pub(super) async fn together<F>(sweeps: Vec<F>) -> Outcome
 where
     F: Future<Output = Outcome> + Send + 'static,
 {
-    const AT_ONCE: usize = 16;
+    const AT_ONCE: usize = 6;
     let mut running = JoinSet::new();
     for sweep in sweeps {
         if running.len() == AT_ONCE

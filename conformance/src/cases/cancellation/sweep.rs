@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use distlock_core::{Guard, Locks};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::ask::{Ask, Asked, Form};
@@ -60,7 +61,7 @@ struct Round {
 }
 
 /// How far apart polls are where something takes its time.
-const SLOW: Duration = Duration::from_millis(3);
+const SLOW: Duration = Duration::from_millis(4);
 /// A future in a line that does not move has told all it can after so many attempts.
 const ATTEMPTS: u32 = 4;
 
@@ -219,20 +220,21 @@ impl fmt::Display for Sweep {
     }
 }
 
-/// Does all of this at the same time, but for so many at most: each has clients of its own.
+/// Does all of this at the same time, but for so many at most, of all cases taken together: a store
+/// with a single writer serves other cases as well.
 pub(super) async fn together<F>(sweeps: Vec<F>) -> Outcome
 where
     F: Future<Output = Outcome> + Send + 'static,
 {
-    const AT_ONCE: usize = 6;
+    static AT_ONCE: Semaphore = Semaphore::const_new(8);
     let mut running = JoinSet::new();
     for sweep in sweeps {
-        if running.len() == AT_ONCE
-            && let Some(ended) = running.join_next().await
-        {
-            ended??;
-        }
-        running.spawn(sweep);
+        let permit = AT_ONCE.acquire().await?;
+        running.spawn(async move {
+            let ended = sweep.await;
+            drop(permit);
+            ended
+        });
     }
     while let Some(ended) = running.join_next().await {
         ended??;

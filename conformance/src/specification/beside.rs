@@ -316,8 +316,8 @@ impl<'a> Beside<'a> {
         }
     }
 
-    /// Whether all that stand by the queue, as it was before what has just been asked, can only have
-    /// been dropped by the store before their time.
+    /// Whether all that stand by the queue, as it was before what has just been asked, can only
+    /// have been dropped by the store before their time.
     fn check_pace(&self) -> Result<(), Cut> {
         let mut claims = self.claims.iter().enumerate();
         match claims.any(|(at, claim)| self.model.stands(at) && claim.remaining().is_zero()) {

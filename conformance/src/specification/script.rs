@@ -51,8 +51,10 @@ pub(super) fn scripts(store: &Capabilities, time: Time) -> impl Strategy<Value =
     let (lasting, steps) = match time {
         Time::Stands => (Just(true).boxed(), vec(step(1), 1..24).boxed()),
         Time::Passes => {
-            let stretches = vec(vec(step(4), 1..7), 3..6);
-            let steps = stretches.prop_map(|stretches| stretches.join(&Step::Pass));
+            // Who stands from the beginning sees most of the time that passes.
+            let first = vec((0..CONTENDERS).prop_map(Step::Attempt), 1..7);
+            let steps = (first, vec(vec(step(6), 0..6), 2..5))
+                .prop_map(|(first, then)| [vec![first], then].concat().join(&Step::Pass));
             (weighted(0.3).boxed(), steps.boxed())
         }
     };
@@ -78,7 +80,7 @@ fn step(keep_up: u32) -> impl Strategy<Value = Step> {
 
 /// The modes of the contenders: those of locks, or permits, or now and then what does not mix.
 fn modes(store: &Capabilities) -> BoxedStrategy<Vec<Mode>> {
-    let mut locks = vec![Just(Mode::Exclusive).boxed()];
+    let mut locks = vec![Just(Mode::Exclusive).boxed(); 2];
     if store.shared {
         locks.push(Just(Mode::Shared).boxed());
     }

@@ -56,30 +56,34 @@ fn records_that_contradict_themselves_are_refused() {
         ],
     );
     LockQueue::from_json(&good).unwrap();
-    for (fault, json) in [
-        ("not json", "hello".to_owned()),
-        ("not a record", "{}".to_owned()),
+    for (fault, says, json) in [
+        ("not json", "expected value", "hello".to_owned()),
+        ("not a record", "missing field `version`", "{}".to_owned()),
         (
             "another's",
+            "unknown field `owner`",
             r#"{"version":1,"owner":"somebody"}"#.to_owned(),
         ),
         (
             "no id",
+            "is no id of 32",
             record(1, 3, &[entry("xyz", r#""exclusive""#, &held(3))]),
         ),
         (
             "two of one id",
+            "has the id of another",
             record(
                 1,
                 3,
                 &[
-                    entry(a, r#""shared""#, &held(3)),
+                    entry(a, r#""shared""#, &held(1)),
                     entry(a, r#""shared""#, &held(2)),
                 ],
             ),
         ),
         (
             "one number twice",
+            "has the number 3",
             record(
                 1,
                 3,
@@ -91,14 +95,17 @@ fn records_that_contradict_themselves_are_refused() {
         ),
         (
             "a number above the last",
+            "has the number 4",
             record(1, 3, &[entry(a, r#""shared""#, &held(4))]),
         ),
         (
             "number 0",
+            "has the number 0",
             record(1, 3, &[entry(a, r#""shared""#, &held(0))]),
         ),
         (
             "two holders",
+            "out of its turn",
             record(
                 1,
                 3,
@@ -110,6 +117,7 @@ fn records_that_contradict_themselves_are_refused() {
         ),
         (
             "granted out of turn",
+            "out of its turn",
             record(
                 1,
                 3,
@@ -121,10 +129,12 @@ fn records_that_contradict_themselves_are_refused() {
         ),
         (
             "first but not granted",
+            "out of its turn",
             record(1, 3, &[entry(a, r#""exclusive""#, "")]),
         ),
         (
             "modes that do not mix",
+            "cannot stand there",
             record(
                 1,
                 3,
@@ -136,10 +146,12 @@ fn records_that_contradict_themselves_are_refused() {
         ),
         (
             "no permits",
+            "cannot stand there",
             record(1, 3, &[entry(a, r#"{"permit":{"limit":0}}"#, "")]),
         ),
         (
             "numbers against the order of arrival",
+            "has the number 2",
             record(
                 1,
                 3,
@@ -151,6 +163,7 @@ fn records_that_contradict_themselves_are_refused() {
         ),
         (
             "more permits than the limit",
+            "out of its turn",
             record(
                 1,
                 3,
@@ -160,17 +173,24 @@ fn records_that_contradict_themselves_are_refused() {
                 ],
             ),
         ),
-        ("no TTL", good.replacen(r#""ttl_us":1"#, r#""ttl_us":0"#, 1)),
+        (
+            "no TTL",
+            "has times",
+            good.replacen(r#""ttl_us":1"#, r#""ttl_us":0"#, 1),
+        ),
         (
             "a TTL longer than until the expiry",
+            "has times",
             good.replacen(r#""ttl_us":1"#, r#""ttl_us":3"#, 1),
         ),
         (
             "an expiry after the record may go",
+            "has times",
             good.replacen(r#""expires_us":2"#, r#""expires_us":3"#, 1),
         ),
         (
             "an expiry past the end of time",
+            "has times",
             good.replacen(
                 r#""expires_us":2"#,
                 r#""expires_us":18446744073709551615"#,
@@ -179,25 +199,30 @@ fn records_that_contradict_themselves_are_refused() {
         ),
         (
             "an arrival after the record may go",
+            "has times",
             good.replacen(r#""joined_us":1"#, r#""joined_us":86400000003"#, 1),
         ),
         (
             "kept for less than a day",
+            "`keep_until_us` is",
             r#"{"version":1,"epoch":"e","last":0,"keep_until_us":86399999999,"entries":[]}"#
                 .to_owned(),
         ),
         (
             "kept past the end of time",
+            "`keep_until_us` is",
             good.replacen("86400000002", "18446744073709551615", 1),
         ),
         (
             "an unknown mode",
+            "unknown variant",
             record(1, 3, &[entry(a, r#""upgradable""#, "")]),
         ),
-        ("numbers used up", record(1, 1 << 53, &[])),
+        ("numbers used up", "`last` is", record(1, 1 << 53, &[])),
     ] {
         let error = LockQueue::from_json(&json).expect_err(fault);
         assert_eq!(error.kind(), ErrorKind::Unexpected, "{fault}: {error}");
+        assert!(error.to_string().contains(says), "{fault}: {error}");
     }
     let newer = LockQueue::from_json(record(2, 3, &[])).unwrap_err();
     assert_eq!(newer.kind(), ErrorKind::Misconfigured);

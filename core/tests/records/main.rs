@@ -70,6 +70,20 @@ fn records_that_contradict_themselves_are_refused() {
             record(1, 3, &[entry("xyz", r#""exclusive""#, &held(3))]),
         ),
         (
+            "a short id",
+            "is no id of 32",
+            record(1, 3, &[entry("a", r#""exclusive""#, &held(3))]),
+        ),
+        (
+            "an id in capitals",
+            "is no id of 32",
+            record(
+                1,
+                3,
+                &[entry(&a.to_uppercase(), r#""exclusive""#, &held(3))],
+            ),
+        ),
+        (
             "two of one id",
             "has the id of another",
             record(

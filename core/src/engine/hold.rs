@@ -230,6 +230,11 @@ impl Hold {
         self: &Arc<Self>,
         loss: Loss,
     ) -> Option<oneshot::Receiver<Result<Released>>> {
+        if self.status.borrow().loss.is_some() {
+            return None;
+        }
+        // Opened before the end shows: whoever sees that can wait for the release.
+        let ticket = self.engine.pending.open(&self.spec.name);
         let first = self.status.send_if_modified(|status| {
             let first = status.loss.is_none();
             status.loss.get_or_insert(loss);
@@ -240,7 +245,6 @@ impl Hold {
         }
         self.engine.keeper.remove(self.kept_as);
         let (answer, released) = oneshot::channel();
-        let ticket = self.engine.pending.open(&self.spec.name);
         let hold = Arc::clone(self);
         self.engine.spawn(async move {
             telemetry::ended(

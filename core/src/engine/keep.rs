@@ -47,22 +47,28 @@ struct Due {
     stopped: bool,
 }
 
-/// Keeps the holds until the engine stops. If its runtime shuts down before, the holds count as
-/// lost at once, since nobody renews them any more.
-pub(super) async fn run(keeper: Arc<Keeper>) {
-    struct Abandon(Arc<Keeper>);
-    impl Drop for Abandon {
-        fn drop(&mut self) {
-            self.0.stop();
-            let holds = std::mem::take(&mut self.0.table().holds);
-            holds
-                .into_values()
-                .for_each(|kept| kept.hold.end(Loss::Expired));
-        }
-    }
+/// Keeps the holds until the engine stops. If its runtime shuts down before, be it before this has
+/// begun, the holds count as lost at once, since nobody renews them any more.
+pub(super) fn run(keeper: Arc<Keeper>) -> impl Future<Output = ()> + Send {
     let keeper = Abandon(keeper);
+    async move { keep(&keeper.0).await }
+}
+
+struct Abandon(Arc<Keeper>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.stop();
+        let holds = std::mem::take(&mut self.0.table().holds);
+        holds
+            .into_values()
+            .for_each(|kept| kept.hold.end(Loss::Expired));
+    }
+}
+
+async fn keep(keeper: &Keeper) {
     loop {
-        let due = keeper.0.due(Moment::now());
+        let due = keeper.due(Moment::now());
         if due.stopped {
             return;
         }
@@ -73,9 +79,9 @@ pub(super) async fn run(keeper: Arc<Keeper>) {
         }
         match due.sleep {
             Some(sleep) => {
-                let _ = tokio::time::timeout(sleep, keeper.0.sooner.notified()).await;
+                let _ = tokio::time::timeout(sleep, keeper.sooner.notified()).await;
             }
-            None => keeper.0.sooner.notified().await,
+            None => keeper.sooner.notified().await,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod claim;
 mod record;
+#[cfg(all(test, shuttle))]
+mod schedules;
 
 use std::fmt;
 use std::sync::Arc;

@@ -14,6 +14,8 @@ mod keep;
 mod line;
 mod live;
 mod pending;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod thread;
 
 use std::convert::Infallible;
@@ -22,13 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
 use crate::backend::Backend;
 use crate::clock::{Deadline, Moment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Mode;
 use crate::name::Name;
+use crate::sync::{self, oneshot};
 use crate::ttl::Ttl;
 
 use keep::Keeper;
@@ -84,7 +86,7 @@ impl Engine {
         stopped: Option<oneshot::Sender<Infallible>>,
     ) -> Arc<Self> {
         let keeper = Arc::new(Keeper::default());
-        runtime.spawn(keep::run(Arc::clone(&keeper)));
+        sync::spawn(&runtime, keep::run(Arc::clone(&keeper)));
         Arc::new(Self {
             backend,
             owner: format!("{:032x}", crate::backend::new_id()).into(),
@@ -103,7 +105,7 @@ impl Engine {
 
     /// Runs a task on the engine's runtime; drops it if that has shut down.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(task);
+        sync::spawn(&self.runtime, task);
     }
 
     /// The present on the engine's clock, wherever the caller runs.

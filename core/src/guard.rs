@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use crate::backend::Released;
 use crate::engine::Engine;
 use crate::engine::hold::Hold;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::Name;
+use crate::sync::oneshot;
 use crate::token::FencingToken;
 
 /// A lock that is held. Dropping it releases.

@@ -17,6 +17,7 @@ mod locks;
 mod mode;
 mod name;
 mod state;
+mod sync;
 mod token;
 mod ttl;
 

@@ -19,5 +19,10 @@ pub(crate) fn run() -> ExitCode {
     steps.run(&mut cargo(
         "test --package distlock --no-default-features --no-fail-fast",
     ));
+    // In which order tasks and threads take their steps, drawn again and again.
+    steps.run(
+        cargo("test --package distlock-core --lib --profile explore schedules")
+            .env("RUSTFLAGS", "--cfg shuttle"),
+    );
     steps.end()
 }

@@ -1,8 +1,7 @@
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::clock::Deadline;
+use crate::sync::watch;
 
 /// How long an attempt may go on: the caller's will to wait, and the time allowed to each request.
 #[derive(Clone, Debug)]

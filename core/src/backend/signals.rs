@@ -1,8 +1,8 @@
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
-use tokio::sync::Notify;
+use crate::sync::{AtomicBool, Notify, OnceLock};
 
 /// Where a backend tells the engine what it learns unasked.
 ///

@@ -1,9 +1,7 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
-
-use tokio::sync::oneshot;
 
 use super::{CasStore, Swap, Version};
 use crate::backend::ClaimRequest;
@@ -11,6 +9,7 @@ use crate::clock::{Deadline, Moment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::Name;
 use crate::queue::{LockQueue, Outcome, Place, StoreTime};
+use crate::sync::{AsyncMutex, Mutex, MutexGuard, oneshot};
 
 /// The records that claims of this client are about.
 pub(super) struct Records<S>(Arc<Table<S>>);
@@ -34,7 +33,7 @@ pub(super) struct Record<S> {
 
 /// Whoever has this does all that is wanted. In it, the record as it was last stored from here, if
 /// all who stood in it were this client's: most likely it still is so, and need not be loaded.
-type Turn = tokio::sync::Mutex<Option<(LockQueue, Version)>>;
+type Turn = AsyncMutex<Option<(LockQueue, Version)>>;
 
 /// What a claim wants done to the record.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,9 @@
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -12,6 +11,7 @@ use super::pending::Ticket;
 use super::{Engine, Spec, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
+use crate::sync::{Mutex, oneshot};
 use crate::telemetry;
 
 /// The caller's side of an acquisition: lazy, and only a listener. The work is done by a task on

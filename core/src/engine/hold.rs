@@ -1,9 +1,7 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-
-use tokio::sync::{Mutex, oneshot, watch};
 
 use super::live::LiveClaim;
 use super::{Engine, Spec, backoff, request_time, unanswered_time};
@@ -11,6 +9,7 @@ use crate::backend::{self, Released, Renewal, Watched};
 use crate::clock::{Deadline, Moment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Loss;
+use crate::sync::{AsyncMutex, AtomicU32, oneshot, watch};
 use crate::telemetry;
 use crate::token::FencingToken;
 
@@ -28,7 +27,7 @@ pub(crate) struct Hold {
     limit: Option<Moment>,
     status: watch::Sender<Status>,
     /// Taken by whoever ends the hold; locked by the renewal in flight.
-    claim: Mutex<Option<LiveClaim>>,
+    claim: AsyncMutex<Option<LiveClaim>>,
     /// Renewals that failed in a row.
     failures: AtomicU32,
     /// Its place in the keeper's table.
@@ -81,7 +80,7 @@ impl Hold {
                 valid_until,
                 loss: None,
             }),
-            claim: Mutex::new(Some(claim)),
+            claim: AsyncMutex::new(Some(claim)),
             failures: AtomicU32::new(0),
             kept_as: engine.keeper.number(),
         });

@@ -1,12 +1,11 @@
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::Notify;
 
 use super::hold::Hold;
 use crate::clock::Moment;
 use crate::guard::Loss;
+use crate::sync::{Mutex, MutexGuard, Notify};
 
 /// Timers stand still while the machine is suspended. While holds exist, the keeper looks at the
 /// clock that does not at least this often.
@@ -187,6 +186,12 @@ impl Keeper {
             drop(table);
             self.sooner.notify_one();
         }
+    }
+
+    #[cfg(all(test, shuttle))]
+    pub(super) fn is_empty(&self) -> bool {
+        let table = self.table();
+        table.holds.is_empty() && table.due.is_empty()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -1,15 +1,14 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::oneshot;
 
 use super::Engine;
 use super::live::LiveClaim;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::sync::{Mutex, MutexGuard, oneshot};
 
 /// From this length on, a line is looked through now and then for those who have given up.
 const CROWD: usize = 64;

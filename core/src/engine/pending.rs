@@ -1,9 +1,8 @@
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::{Arc, PoisonError};
 
 use crate::name::Name;
+use crate::sync::{Mutex, MutexGuard, Notify};
 
 /// The releases and withdrawals under way, so that `settle` and `try_acquire` can wait for those
 /// begun before them.

@@ -2,11 +2,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
 
 use super::{Drift, Engine};
 use crate::backend::Backend;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::oneshot;
 
 /// Starts an engine on a thread of its own, with a small runtime in which the store is made as
 /// well, so that its sockets live there. The thread ends when the engine has.

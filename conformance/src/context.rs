@@ -83,7 +83,8 @@ impl Context {
     /// lets it: what is gone [`SOON`] was released.
     pub(crate) fn calm(&self) -> Duration {
         let long = (32 * self.ttl()).max(Duration::from_secs(40));
-        long.min(*self.capabilities().ttl.end())
+        let longest = *self.capabilities().ttl.end();
+        self.capabilities().ttl_in_force(long.min(longest))
     }
 
     /// By when the store must have dropped a claim of this TTL, counted from when it last heard of

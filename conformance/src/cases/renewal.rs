@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use distlock_core::backend::{Released, Renewal};
-use distlock_core::{ErrorKind, Guard, Locks, Loss, Mode, Moment, TryAcquire};
+use distlock_core::{ErrorKind, Expiry, Guard, Locks, Loss, Mode, Moment, TryAcquire};
 use tokio::time::sleep;
 
 use crate::case::{Case, Need};
@@ -196,11 +196,16 @@ async fn max_hold_ends_the_hold_and_frees_the_name(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// A limit within the validity of the first grant needs no renewal, and gets none.
+/// A limit within the validity of the first grant needs no renewal, and gets none. A grant under a
+/// session that has been used before may be valid for no more than what the session has left.
 async fn a_max_hold_within_the_ttl_means_no_renewal(cx: Context) -> Outcome {
     let (locks, faults) = cx.faulty().await?;
     let ttl = cx.steady();
-    for limit in [ttl / 6, ttl * 4 / 5] {
+    let long = match cx.capabilities().expiry {
+        Expiry::PerSession => ttl / 2,
+        _ => ttl * 4 / 5,
+    };
+    for limit in [ttl / 6, long] {
         let name = cx.name();
         let lock = locks.lock(&name).ttl(ttl).max_hold(limit);
         let guard = lock.acquire().await?;

@@ -288,7 +288,8 @@ impl Hold {
 
 impl Watched for Hold {
     fn gone(self: Arc<Self>) {
-        self.end(Loss::Revoked);
+        // The clock may have ended it first, and nobody have looked at it yet.
+        self.end(self.loss_at(self.engine.now()).unwrap_or(Loss::Revoked));
     }
 }
 

@@ -62,8 +62,10 @@ struct Round {
 
 /// How far apart polls are where something takes its time.
 const SLOW: Duration = Duration::from_millis(4);
-/// A future in a line that does not move has told all it can after so many attempts.
+/// A future in a line that does not move has told all it can after so many attempts; or polls,
+/// where the first attempt waits on the server.
 const ATTEMPTS: u32 = 4;
+const POLLS: u32 = 8;
 
 impl Line {
     pub(super) const ALL: [Self; 3] = [Self::Free, Self::Contended, Self::InFlight];
@@ -177,10 +179,13 @@ impl Sweep {
                 "after {polls} polls of {self}: {error}"
             );
         }
-        let has_stood =
-            self.line == Line::Contended && self.faults.count(Verb::Attempt) - attempts >= ATTEMPTS;
+        let attempts = self.faults.count(Verb::Attempt) - attempts;
+        let has_told_all = attempts >= ATTEMPTS
+            || cx.capabilities().waits_on_server && attempts > 0 && polls >= POLLS;
         Ok(Round {
-            was_last: completed || has_stood || ask.is_told_by(polls),
+            was_last: completed
+                || self.line == Line::Contended && has_told_all
+                || ask.is_told_by(polls),
             troubled,
         })
     }

@@ -124,7 +124,7 @@ async fn a_store_that_is_down_is_told_to_all_who_wait(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Those who outlast an outage wait on, and one lost request long afterwards is just that.
+/// Those who outlast an outage wait on, and one lost request of each long afterwards is just that.
 async fn an_outage_that_is_over_is_over(cx: Context) -> Outcome {
     let ttl = cx.steady();
     let holder = cx.client().await?;
@@ -146,8 +146,9 @@ async fn an_outage_that_is_over_is_over(cx: Context) -> Outcome {
     faults.heal();
     sleep(2 * ttl).await;
 
-    // The first to ask is told that it holds; the next to ask is the next in line.
-    faults.add(Verb::Attempt, Which::Nth(2), Fault::LoseRequest);
+    // The first in line asks in vain, and then is told that it holds; so does the next.
+    faults.add(Verb::Attempt, Which::Nth(1), Fault::LoseRequest);
+    faults.add(Verb::Attempt, Which::Nth(3), Fault::LoseRequest);
     held.release().await?;
     for waiting in later {
         soon("the lock after an outage", waiting)

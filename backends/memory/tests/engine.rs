@@ -201,41 +201,39 @@ fn without_a_runtime_the_error_says_what_to_do() {
     assert!(error.to_string().contains("build_on_own_thread"), "{error}");
 }
 
-/// Guards dropped on a plain thread, in a destructor of a thread-local, and on another runtime,
-/// release.
+/// L2: a guard can be asked, and dropped, in the destructor of a thread-local, also when tokio has
+/// no place left there: no runtime can be entered then, and the real clock has to do.
 #[test]
-fn a_guard_can_be_dropped_anywhere() {
+fn a_guard_can_be_asked_when_the_thread_has_all_but_ended() {
+    /// Asks its guard as it is destroyed, and tells what it said.
+    struct Late(Guard, mpsc::Sender<(bool, bool, Duration)>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            let Self(guard, told) = self;
+            let tokio_has_gone = tokio::runtime::Handle::try_current()
+                .is_err_and(|error| error.is_thread_local_destroyed());
+            let _ = told.send((tokio_has_gone, guard.is_held(), guard.valid_for()));
+        }
+    }
+    thread_local!(static LATE: RefCell<Option<Late>> = const { RefCell::new(None) });
+
     let runtime = one_worker();
-    let store = MemoryBackend::new();
-    let locks = locks_on(&runtime, &store);
-    let free_again = || {
-        runtime
-            .block_on(locks.lock("x").acquire_within(Duration::from_secs(10)))
-            .unwrap()
-    };
-
-    let guard = free_again();
-    thread::spawn(move || drop(guard)).join().unwrap();
-
-    let guard = free_again();
+    let locks = locks_on(&runtime, &MemoryBackend::new());
+    let guard = runtime.block_on(locks.lock("x").acquire()).unwrap();
+    let (told, heard) = mpsc::channel();
     thread::spawn(move || {
-        thread_local!(static LATE: RefCell<Option<Guard>> = const { RefCell::new(None) });
-        LATE.set(Some(guard));
+        LATE.set(Some(Late(guard, told)));
+        // Thread-locals are destroyed in the reverse order of their making: tokio's first.
+        let handle = one_worker().handle().clone();
+        drop(handle.enter());
     })
     .join()
     .unwrap();
-
-    let guard = free_again();
-    one_worker().block_on(async move { drop(guard) });
-
-    let guard = free_again();
-    let unwound = thread::spawn(move || {
-        let _guard = guard;
-        panic!("the critical section panics");
-    });
-    assert!(unwound.join().is_err());
-    drop(free_again());
-    runtime.block_on(locks.settle());
+    let (tokio_has_gone, is_held, valid_for) = heard.recv().unwrap();
+    assert!(tokio_has_gone, "the test is to run when tokio has gone");
+    assert!(is_held && valid_for <= TTL && valid_for > Duration::ZERO);
+    let again = locks.lock("x").acquire_within(Duration::from_secs(10));
+    drop(runtime.block_on(again).unwrap());
 }
 
 /// An acquisition works when polled by an executor that is not tokio's, and on another runtime than

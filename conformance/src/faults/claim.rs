@@ -47,18 +47,30 @@ impl FaultyClaim {
 #[async_trait]
 impl Claim for FaultyClaim {
     async fn attempt(&mut self, patience: &Patience) -> Result<Attempt> {
-        let struck = self.strike(Verb::Attempt, patience.deadline()).await?;
-        struck.after_reply(self.inner.attempt(patience).await).await
+        let faults = self.faults.clone();
+        let request = async {
+            let struck = self.strike(Verb::Attempt, patience.deadline()).await?;
+            struck.after_reply(self.inner.attempt(patience).await).await
+        };
+        faults.follow(request).await
     }
 
     async fn renew(&mut self, by: Deadline) -> Result<Renewal> {
-        let struck = self.strike(Verb::Renew, by).await?;
-        struck.after_reply(self.inner.renew(by).await).await
+        let faults = self.faults.clone();
+        let request = async {
+            let struck = self.strike(Verb::Renew, by).await?;
+            struck.after_reply(self.inner.renew(by).await).await
+        };
+        faults.follow(request).await
     }
 
     async fn release(&mut self, by: Deadline) -> Result<Released> {
-        let struck = self.strike(Verb::Release, by).await?;
-        struck.after_reply(self.inner.release(by).await).await
+        let faults = self.faults.clone();
+        let request = async {
+            let struck = self.strike(Verb::Release, by).await?;
+            struck.after_reply(self.inner.release(by).await).await
+        };
+        faults.follow(request).await
     }
 }
 

@@ -76,6 +76,7 @@ struct Script {
     counts: [u32; 4],
     wake_ups: WakeUps,
     woken: u32,
+    abandoned: u32,
     claims: Vec<Signals>,
 }
 
@@ -106,6 +107,12 @@ impl Faults {
     /// How many wake-ups the store has sent.
     pub fn woken(&self) -> u32 {
         self.script().woken
+    }
+
+    /// How many requests whose future was dropped before it was done. The engine drops none, unless
+    /// its runtime shuts down.
+    pub fn abandoned(&self) -> u32 {
+        self.script().abandoned
     }
 
     /// Resolves once the engine has begun so many requests of this kind.
@@ -150,6 +157,17 @@ impl Faults {
         struck
     }
 
+    /// Does a request to its end, or notes that it was abandoned.
+    pub(super) async fn follow<T>(&self, request: impl Future<Output = T>) -> T {
+        let mut underway = Underway {
+            faults: self,
+            is_done: false,
+        };
+        let output = request.await;
+        underway.is_done = true;
+        output
+    }
+
     /// Notes a wake-up, and says what is to become of it.
     pub(super) fn strike_wake_up(&self) -> Told {
         let mut script = self.script();
@@ -172,6 +190,20 @@ impl Faults {
 
     fn script(&self) -> MutexGuard<'_, Script> {
         self.0.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that is not done yet.
+struct Underway<'a> {
+    faults: &'a Faults,
+    is_done: bool,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        if !self.is_done && !std::thread::panicking() {
+            self.faults.script().abandoned += 1;
+        }
     }
 }
 

@@ -76,6 +76,8 @@ impl Place {
         pace: Duration,
     ) -> Option<Result<()>> {
         thread_local!(static LATE: RefCell<Option<Asked>> = const { RefCell::new(None) });
+        // Touched before anything of tokio's is, it is destroyed after that.
+        LATE.set(None);
         let runtime = (self == Self::OtherRuntime).then(|| {
             let made = Builder::new_current_thread().build();
             made.expect("a runtime can be made")

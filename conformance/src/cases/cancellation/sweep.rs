@@ -167,6 +167,11 @@ impl Sweep {
             state.is_free(),
             "after {polls} polls of {self} something is left: {state:?}"
         );
+        assert_eq!(
+            self.faults.abandoned(),
+            0,
+            "after {polls} polls of {self}: requests dropped half-way, whose outcome nobody knows"
+        );
         let troubled = self
             .trouble
             .map_or(0, |trouble| self.faults.count(trouble.verb) - troubled);

@@ -48,7 +48,16 @@ impl StoreUrl {
                 "a store's URL has no `#`; within a path or value write it as `%23`",
             ));
         }
-        let options = options(store, url.query().unwrap_or_default())?;
+        let query = url.query().unwrap_or_default();
+        // Of a password with a `?` that was not encoded, the rest would be taken for options, and
+        // told.
+        if query.contains('@') {
+            return Err(invalid(
+                "a store's URL has no `@` in its options; within a value write it as `%40`, \
+                 and a `?` within a password as `%3F`",
+            ));
+        }
+        let options = options(store, query)?;
         Ok(Self {
             store,
             url,
@@ -150,7 +159,7 @@ fn options(store: &Store, query: &str) -> Result<Vec<(&'static str, String)>> {
 }
 
 fn unknown_option(store: &Store, name: &str) -> Error {
-    // A password with a `?` in it that was not encoded ends up here. No option looks like that.
+    // Anything may stand here; only what looks like an option is told.
     let is_word = name
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
@@ -224,6 +233,8 @@ fn invalid(message: impl Into<String>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -247,6 +258,104 @@ mod tests {
                 ErrorKind::InvalidInput,
                 "{text}"
             );
+        }
+    }
+
+    fn encoded(text: &str) -> String {
+        text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    }
+
+    /// Text that is a URL to some extent.
+    fn nearly_a_url() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            Just("memory:".to_owned()),
+            Just("sqlite:".to_owned()),
+            prop::sample::select(vec![
+                "?",
+                "&",
+                "=",
+                "#",
+                "/",
+                "//",
+                ":",
+                "@",
+                "[",
+                "]",
+                "%",
+                "%2",
+                "%41",
+                "%ff",
+                "+",
+                "ttl",
+                "ttl=5s",
+                "label",
+                "label=a",
+                "namespace=b",
+                "machine=c",
+                "5",
+                "s",
+                "-",
+                "é",
+                "\\",
+            ])
+            .prop_map(str::to_owned),
+            any::<String>(),
+        ];
+        prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_text_panics_and_what_is_taken_is_understood(
+            text in prop_oneof![nearly_a_url(), any::<String>()],
+        ) {
+            match StoreUrl::parse(&text) {
+                Ok(url) => {
+                    let scheme = format!("{}:", url.store.scheme);
+                    prop_assert!(text.to_lowercase().starts_with(&scheme), "{text}");
+                    prop_assert!(url.options.iter().all(|(_, value)| !value.is_empty()));
+                    drop(url.duration("ttl"));
+                }
+                Err(error) => {
+                    prop_assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                    prop_assert!(!error.to_string().contains(char::is_control), "{error}");
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_encoded_comes_back(text in any::<String>()) {
+            let decoded = decode(&encoded(&text), "it");
+            if text.contains('\0') {
+                prop_assert_eq!(decoded.unwrap_err().kind(), ErrorKind::InvalidInput);
+            } else {
+                prop_assert_eq!(decoded.unwrap(), text);
+            }
+        }
+
+        #[test]
+        fn a_value_reaches_its_option(label in "[^\0]{1,40}", secs in 0_u64..1_000_000) {
+            let url = format!("memory:?ttl={secs}s&label={}", encoded(&label));
+            let url = StoreUrl::parse(&url).unwrap();
+            prop_assert_eq!(url.option("label"), Some(&*label));
+            prop_assert_eq!(url.duration("ttl").unwrap(), Some(Duration::from_secs(secs)));
+        }
+
+        #[test]
+        fn no_error_tells_a_password(
+            store in prop::sample::select(vec!["memory", "sqlite", "redis", "ftp"]),
+            before in "([?&=#@/:%;a5]|ttl=){0,5}",
+            after in "[?&=#@/:%;a5s]{0,5}",
+        ) {
+            let password = "hunter2";
+            let url = format!("{store}://user:{before}{password}{after}@host/");
+            let read = StoreUrl::parse(&url).and_then(|url| url.duration("ttl"));
+            if let Err(error) = read {
+                let told = format!("{error} {error:?}");
+                prop_assert!(!told.contains(password), "{url}: {told}");
+            }
         }
     }
 }

@@ -23,9 +23,9 @@ use crate::{Error, ErrorKind, Locks, Result};
 /// | `label` | all | as [`LocksBuilder::label`](crate::LocksBuilder::label) |
 /// | `machine` | `sqlite` | what identifies this machine, as `SqliteOptions::machine` |
 ///
-/// Paths and values are percent-encoded UTF-8 (`%20` is a space, and `+` is a plus). Nothing in a
-/// URL is ignored: what is not understood is an error. For everything that a URL cannot say there
-/// is [`Locks::builder`].
+/// Paths and values are percent-encoded UTF-8 (`%20` is a space, `%40` an `@`, and `+` is a plus).
+/// Nothing in a URL is ignored: what is not understood is an error. For everything that a URL
+/// cannot say there is [`Locks::builder`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

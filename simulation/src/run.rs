@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use distlock_core::Locks;
+use distlock_core::backend::Backend;
+use distlock_core::{Locks, Result};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -9,7 +10,7 @@ use crate::check::{self, Terms, Violation};
 use crate::event::What;
 use crate::history::History;
 use crate::panics;
-use crate::plan::Plan;
+use crate::plan::{Client, Plan};
 use crate::queue_store::{QueueBackend, QueueServer};
 use crate::server::Server;
 use crate::wire::Wire;
@@ -83,19 +84,20 @@ pub fn replay(plan: &Plan, setup: &Setup) -> Run {
 async fn live(plan: Plan, bug: Option<Bug>) -> History {
     let world = World::new(plan);
     let wire = Wire::new(&world, QueueServer::new(world.plan.names, bug));
-    let clients: Vec<_> = world
-        .plan
-        .clients
-        .iter()
-        .enumerate()
-        .map(|(number, client)| {
-            let builder = Locks::builder().ttl(client.own_ttl());
-            let backend = QueueBackend::new(number, &wire, bug);
-            backend
-                .and_then(|backend| builder.label(format!("client {number}")).build(backend))
-                .expect("within a runtime, with a TTL that the store takes")
-        })
-        .collect();
+    play(&wire, |client| QueueBackend::new(client, &wire, bug)).await;
+    world.take_history()
+}
+
+/// Lets clients with these backends do what is planned.
+async fn play<S: Server, B: Backend>(wire: &Arc<Wire<S>>, backend: impl Fn(usize) -> Result<B>) {
+    let world = &wire.world;
+    let locks = |(number, client): (usize, &Client)| {
+        let builder = Locks::builder().ttl(client.own_ttl());
+        backend(number)
+            .and_then(|backend| builder.label(format!("client {number}")).build(backend))
+            .expect("within a runtime, with a TTL that the store takes")
+    };
+    let clients: Vec<_> = world.plan.clients.iter().enumerate().map(locks).collect();
     let workers: Vec<Vec<JoinHandle<()>>> = clients
         .iter()
         .enumerate()
@@ -103,17 +105,16 @@ async fn live(plan: Plan, bug: Option<Bug>) -> History {
             let scripts = world.plan.clients[client].workers.iter();
             scripts
                 .map(|steps| {
-                    let worker = Worker::new(&world, client, locks);
+                    let worker = Worker::new(world, client, locks);
                     tokio::spawn(worker.work(steps.clone()))
                 })
                 .collect()
         })
         .collect();
-    suffer(&wire, &workers).await;
+    suffer(wire, &workers).await;
     wire.heal();
-    finish(&world, workers).await;
-    settle(&wire, &clients).await;
-    world.take_history()
+    finish(world, workers).await;
+    settle(wire, &clients).await;
 }
 
 /// What is planned to go wrong does.

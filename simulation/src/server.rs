@@ -51,6 +51,9 @@ pub(crate) struct Hint {
     pub(crate) arrive: Arc<dyn Fn() + Send + Sync>,
 }
 
+/// How the label of a hint ends that there is no reason for.
+pub(crate) const FOR_NOTHING: &str = "for nothing";
+
 impl fmt::Debug for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hint")

@@ -7,6 +7,7 @@ use distlock_core::{ErrorKind, Loss};
 use crate::event::{Event, What};
 use crate::history::History;
 use crate::journey::Journey;
+use crate::server::FOR_NOTHING;
 
 /// How often what happened in one run or more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,32 +42,43 @@ impl Tally {
 const RECEIVED: &str = "acquisitions granted";
 
 fn faults(what: &What) -> Vec<&'static str> {
-    let (gone_wrong, twice, slow) = match what {
-        What::Sent { .. } => ("requests lost", "requests doubled", "requests delayed"),
-        What::Replied { .. } => ("replies lost", "replies doubled", "replies delayed"),
-        What::Hinted { .. } => ("hints lost", "hints doubled", "hints delayed"),
-        What::Ignored { .. } => return vec!["requests out of order"],
-        What::ServerPaused { .. } => return vec!["pauses of the store"],
-        What::ClientPaused { .. } => return vec!["pauses of a client"],
-        What::CutOff { .. } => return vec!["clients cut off"],
-        What::Crashed { .. } => return vec!["crashes"],
-        What::Forgot { .. } => return vec!["names forgotten"],
-        What::Restarted => return vec!["TTLs begun anew"],
-        _ => return Vec::new(),
-    };
-    let (What::Sent { journey, .. } | What::Replied { journey, .. } | What::Hinted { journey, .. }) =
-        what
-    else {
-        return Vec::new();
-    };
+    match what {
+        What::Sent { journey, .. } => {
+            let kinds = ["requests lost", "requests doubled", "requests delayed"];
+            of_journey(journey, kinds)
+        }
+        What::Replied { journey, .. } => of_journey(
+            journey,
+            ["replies lost", "replies doubled", "replies delayed"],
+        ),
+        What::Hinted { hint, journey, .. } => {
+            let kinds = ["hints lost", "hints doubled", "hints delayed"];
+            let mut faults = of_journey(journey, kinds);
+            if hint.ends_with(FOR_NOTHING) {
+                faults.push("hints for nothing");
+            }
+            faults
+        }
+        What::Ignored { .. } => vec!["requests out of order"],
+        What::ServerPaused { .. } => vec!["pauses of the store"],
+        What::ClientPaused { .. } => vec!["pauses of a client"],
+        What::CutOff { .. } => vec!["clients cut off"],
+        What::Crashed { .. } => vec!["crashes"],
+        What::Forgot { .. } => vec!["names forgotten"],
+        What::Restarted => vec!["TTLs begun anew"],
+        _ => Vec::new(),
+    }
+}
+
+fn of_journey(journey: &Journey, [lost, doubled, delayed]: [&'static str; 3]) -> Vec<&'static str> {
     match journey {
         Journey::Arrives(after) => {
-            let is_slow = !journey.is_prompt();
-            let doubled = (after.len() > 1).then_some(twice);
-            doubled.into_iter().chain(is_slow.then_some(slow)).collect()
+            let is_doubled = (after.len() > 1).then_some(doubled);
+            let is_delayed = (!journey.is_prompt()).then_some(delayed);
+            is_doubled.into_iter().chain(is_delayed).collect()
         }
-        Journey::Lost => vec![gone_wrong],
-        Journey::Refused(_) => vec![gone_wrong, "senders told of a loss"],
+        Journey::Lost => vec![lost],
+        Journey::Refused(_) => vec![lost, "senders told of a loss"],
     }
 }
 

@@ -10,9 +10,10 @@ use super::{Promise, Violation};
 use crate::event::{ClaimId, Event, What};
 
 /// P10: a release that was confirmed was done by the store, and found the hold if the user is told
-/// so; and a hold that was given up while the store had it is not called lost.
+/// so; a hold that was given up while the store had it is not called lost; and each is freed soon,
+/// also if a request is lost.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    let mut found = Vec::new();
+    let mut found = not_freed(facts);
     // What the first release of each claim found, and when and how each guard was given up.
     let mut left: HashMap<ClaimId, bool> = HashMap::new();
     let mut given_up: HashMap<usize, (Duration, bool)> = HashMap::new();
@@ -49,4 +50,41 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// The guards that were given up soon after the store had heard of them, and whose holds stand on
+/// though their client could free them: a lost request is waited for, and asked again after a
+/// pause, each for a sixth of the TTL at most.
+fn not_freed(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut given_up: Vec<(usize, ClaimId, Duration)> = Vec::new();
+    let mut heard: HashMap<ClaimId, Duration> = HashMap::new();
+    let mut freed: HashMap<ClaimId, Duration> = HashMap::new();
+    for Event { at, what } in facts.events {
+        match *what {
+            What::Joined { claim, .. } | What::Refreshed { claim, .. } => {
+                heard.insert(claim, *at);
+            }
+            What::GivenUp { op, valid: true } => {
+                let grant = facts.grant_of(op).filter(|grant| {
+                    let heard = heard.get(&grant.claim);
+                    heard.is_some_and(|heard| *heard + facts.own_ttl(op) / 3 >= *at)
+                });
+                given_up.extend(grant.map(|grant| (op, grant.claim, *at)));
+            }
+            What::Left { claim, .. } | What::Gone { claim, .. } => {
+                freed.entry(claim).or_insert(*at);
+            }
+            _ => {}
+        }
+    }
+    let end = facts.events.last().map_or(Duration::ZERO, |event| event.at);
+    let stands_on = |(op, claim, since): (usize, ClaimId, Duration)| {
+        let due = since + facts.own_ttl(op) / 2;
+        let after = since + Duration::from_millis(1);
+        let is_due = due <= end && facts.troubles.was_well(claim.client, after, due);
+        let is_freed = freed.get(&claim).is_some_and(|at| *at <= due);
+        let what = format!("the guard of operation {op} was given up, and its hold stands on");
+        (is_due && !is_freed).then(|| Violation::new(Promise::Release, due, what))
+    };
+    given_up.into_iter().filter_map(stands_on).collect()
 }

@@ -27,6 +27,9 @@ struct Look<'a> {
     /// forgets something, and may do again what comes twice.
     left: HashSet<ClaimId>,
     received: HashSet<ClaimId>,
+    /// The names that the store has forgotten at some time. What comes late after that stands for
+    /// claims that nobody has any more.
+    forgot: HashSet<usize>,
     /// Tries that have found nothing in their way so far.
     unhindered: HashSet<usize>,
     found: Vec<Violation>,
@@ -43,6 +46,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
         lines: HashMap::new(),
         left: HashSet::new(),
         received: HashSet::new(),
+        forgot: HashSet::new(),
         unhindered: HashSet::new(),
         found: Vec::new(),
     };
@@ -70,6 +74,7 @@ impl Look<'_> {
             What::Gone { claim, name } => self.gone(at, claim, name),
             What::Forgot { name } => {
                 self.lines.remove(&name);
+                self.forgot.insert(name);
                 self.left.clear();
                 self.received.clear();
             }
@@ -142,10 +147,18 @@ impl Look<'_> {
             return;
         };
         let standing = line.remove(place);
-        let expires = standing.heard + self.store_ttl(claim);
-        if !self.left.contains(&claim) && at + RESOLUTION < expires {
+        if self.left.contains(&claim) {
+            return;
+        }
+        let (heard, expires) = (standing.heard, standing.heard + self.store_ttl(claim));
+        if at + RESOLUTION < expires {
             let what = format!("claim {claim} expired before its TTL had passed");
-            self.violation(Promise::Ttl, at, what);
+            return self.violation(Promise::Ttl, at, what);
+        }
+        let troubles = &self.facts.troubles;
+        if !self.forgot.contains(&name) && troubles.was_well(claim.client, heard, expires) {
+            let what = format!("claim {claim} expired with nothing to keep it from being renewed");
+            self.violation(Promise::Renewal, at, what);
         }
     }
 

@@ -258,15 +258,15 @@ fn p2_fencing() {
 
 #[test]
 fn p3_ttl() {
-    let early = held(vec![(500, given_up(1)), (900, gone(A))]);
+    let early = held(vec![(900, gone(A))]);
     assert_eq!(broken(early), [Promise::Ttl]);
-    let refreshed_and_early = held(vec![
-        (500, refreshed(A)),
-        (600, given_up(1)),
-        (1400, gone(A)),
-    ]);
+    let refreshed_and_early = held(vec![(500, refreshed(A)), (1400, gone(A))]);
     assert_eq!(broken(refreshed_and_early), [Promise::Ttl]);
-    let late = held(vec![(500, given_up(1)), (1100, joined(B)), (1101, gone(A))]);
+    let late = held(vec![
+        (500, swallowed(0)),
+        (1100, joined(B)),
+        (1101, gone(A)),
+    ]);
     assert_eq!(broken(late), [Promise::Ttl]);
 }
 
@@ -304,6 +304,7 @@ fn p4_validity() {
     let overlap = held(vec![
         (10, asked(2, 1)),
         (800, refreshed(A)),
+        (900, swallowed(0)),
         (1900, gone(A)),
         (1900, joined(B)),
         (1900, granted(B, 2)),
@@ -339,8 +340,23 @@ fn p6_renewal() {
         (500, given_up(1)),
     ]);
     assert_eq!(broken(falsely_revoked), [Promise::Renewal]);
-    let revived = held(vec![(1100, gone(A)), (1101, joined(A))]);
+    let revived = held(vec![
+        (300, swallowed(0)),
+        (1100, gone(A)),
+        (1101, joined(A)),
+    ]);
     assert_eq!(broken(revived), [Promise::Renewal]);
+    let waits = |trouble| {
+        held(vec![
+            (10, joined(B)),
+            (300, trouble),
+            (500, refreshed(A)),
+            (1010, gone(B)),
+            (1011, given_up(1)),
+        ])
+    };
+    assert_eq!(broken(waits(swallowed(0))), [Promise::Renewal]);
+    assert_eq!(broken(waits(swallowed(1))), []);
 }
 
 #[test]
@@ -485,6 +501,17 @@ fn p10_release() {
         ),
     ]);
     assert_eq!(broken(never_done), [Promise::Release]);
+    let given_up_at_50 = |freed| {
+        broken(held(vec![
+            (50, given_up(1)),
+            (50, swallowed(0)),
+            (freed, left(A, true)),
+            (freed, gone(A)),
+            (1000, What::Healed),
+        ]))
+    };
+    assert_eq!(given_up_at_50(400), []);
+    assert_eq!(given_up_at_50(600), [Promise::Release]);
     assert_eq!(
         broken(vec![(0, What::Unsettled { client: 0 })]),
         [Promise::Release]

@@ -12,7 +12,7 @@ use super::request::{Party, Reply, Request, Verb};
 use super::session::Session;
 use crate::bug::Bug;
 use crate::event::{ClaimId, What};
-use crate::server::{Done, Hint, Server};
+use crate::server::{Done, FOR_NOTHING, Hint, Server};
 
 /// The store: one [`LockQueue`] a name, and what it remembers of each claim.
 #[derive(Debug)]
@@ -446,6 +446,8 @@ impl Server for QueueServer {
     fn false_hint(&self, rng: &mut Rng) -> Option<Hint> {
         let name = rng.choice(&self.names)?;
         let claim = rng.choice(&name.standing)?;
-        Some(self.sessions[claim].look())
+        let mut hint = self.sessions[claim].look();
+        hint.label = format!("{} {FOR_NOTHING}", hint.label);
+        Some(hint)
     }
 }

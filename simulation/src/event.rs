@@ -103,10 +103,11 @@ pub enum What {
         reply: String,
         journey: Journey,
     },
-    /// The store tells a client something unasked.
+    /// The store tells a client something unasked, perhaps that the hold of a number is gone.
     Hinted {
         client: usize,
         hint: String,
+        gone: Option<(ClaimId, u64)>,
         journey: Journey,
     },
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use distlock_core::queue::StoreTime;
 use fastrand::Rng;
 
-use crate::event::What;
+use crate::event::{ClaimId, What};
 
 /// A store, as a machine that is told the time. What passes to and from it is known to the rest of
 /// the world only by how it shows, and no two requests show alike.
@@ -47,6 +47,8 @@ pub(crate) struct Done {
 pub(crate) struct Hint {
     pub(crate) client: usize,
     pub(crate) label: String,
+    /// The claim and number of the hold that it says is gone, if it says so.
+    pub(crate) gone: Option<(ClaimId, u64)>,
     /// What is done where it arrives.
     pub(crate) arrive: Arc<dyn Fn() + Send + Sync>,
 }

@@ -279,6 +279,7 @@ impl<S: Server> Wire<S> {
         self.world.record(What::Hinted {
             client: *client,
             hint: label.clone(),
+            gone: hint.gone,
             journey: journey.clone(),
         });
         let Journey::Arrives(after) = journey else {

@@ -127,6 +127,11 @@ impl<'a> Facts<'a> {
         self.grant(self.asked(op)?.name, *self.received.get(&op)?)
     }
 
+    /// The claim and number of the hold that the acquisition got.
+    pub(super) fn hold_of(&self, op: usize) -> Option<(ClaimId, u64)> {
+        Some((self.grant_of(op)?.claim, *self.received.get(&op)?))
+    }
+
     /// That the store forgot the hold which the acquisition got, at the latest by `at`: then that
     /// may end sooner there than its guard.
     pub(super) fn forgotten(&self, op: usize, at: Duration) -> Option<&Forgot> {

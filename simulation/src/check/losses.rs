@@ -42,7 +42,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             ..
         } = *what
         {
-            found.extend(judge_forgotten(facts, *at, op, ended.get(&op).copied()));
+            let ended = ended.get(&op).copied();
+            found.extend(judge_forgotten(facts, *at, op, ended));
+            found.extend(judge_hinted(facts, *at, op, ended));
         }
     }
     found
@@ -98,5 +100,28 @@ fn judge_forgotten(
         return None;
     }
     let what = format!("operation {op} was not told that the store has forgotten its hold");
+    Some(Violation::new(Promise::LossTold, due, what))
+}
+
+/// Where the store says that a hold is gone, its user is told at once.
+fn judge_hinted(
+    facts: &Facts<'_>,
+    received: Duration,
+    op: usize,
+    ended: Option<Duration>,
+) -> Option<Violation> {
+    let (asked, hold) = (facts.asked(op)?, facts.hold_of(op)?);
+    let hinted = facts.events.iter().find(|event| {
+        matches!(&event.what, What::Hinted { gone, journey, .. }
+            if *gone == Some(hold) && journey.is_prompt())
+    })?;
+    let due = hinted.at + 2 * PROMPT;
+    let is_due = received <= hinted.at
+        && facts.events.last()?.at >= due
+        && facts.troubles.can_hear(asked.client, hinted.at, due);
+    if !is_due || ended.is_some_and(|ended| ended <= due) {
+        return None;
+    }
+    let what = format!("operation {op} was not told that the store says its hold is gone");
     Some(Violation::new(Promise::LossTold, due, what))
 }

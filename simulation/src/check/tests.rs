@@ -326,6 +326,26 @@ fn p5_loss_told() {
             (2000, What::Healed),
         ])
     };
+    let hinted = |told: u64| {
+        held(vec![
+            (100, What::ServerPaused { until: ms(200) }),
+            (100, What::Forgot { name: 0 }),
+            (100, gone(A)),
+            (
+                100,
+                What::Hinted {
+                    client: 0,
+                    hint: "gone".to_owned(),
+                    gone: Some((A, 1)),
+                    journey: Journey::Arrives(vec![ms(4)]),
+                },
+            ),
+            (told, given_up(1)),
+            (1000, What::Healed),
+        ])
+    };
+    assert_eq!(broken(hinted(105)), []);
+    assert_eq!(broken(hinted(300)), [Promise::LossTold]);
     assert_eq!(broken(forgotten(600)), []);
     assert_eq!(broken(forgotten(700)), [Promise::LossTold]);
 }

@@ -10,6 +10,8 @@ pub(super) struct Troubles {
     clients: Vec<Vec<Span>>,
     hints: Vec<Vec<Span>>,
     refusals: Vec<Vec<Span>>,
+    /// When nothing reached it.
+    deafness: Vec<Vec<Span>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,7 @@ impl Troubles {
             clients: vec![Vec::new(); clients],
             hints: vec![Vec::new(); clients],
             refusals: vec![Vec::new(); clients],
+            deafness: vec![Vec::new(); clients],
         };
         for Event { at: from, what } in events {
             let from = *from;
@@ -49,6 +52,7 @@ impl Troubles {
                 What::ClientPaused { client, until } | What::CutOff { client, until } => {
                     let to = *until + PROMPT;
                     troubles.clients[*client].push(Span { from, to });
+                    troubles.deafness[*client].push(Span { from, to });
                 }
                 What::ServerPaused { until } => {
                     let to = *until + PROMPT;
@@ -58,6 +62,7 @@ impl Troubles {
                 What::Crashed { client } => {
                     let to = Duration::MAX;
                     troubles.clients[*client].push(Span { from, to });
+                    troubles.deafness[*client].push(Span { from, to });
                 }
                 _ => {}
             }
@@ -68,6 +73,11 @@ impl Troubles {
     /// Whether nothing was wrong between these times that a client asking the store would notice.
     pub(super) fn was_well(&self, client: usize, from: Duration, to: Duration) -> bool {
         !touches(&self.clients[client], from, to)
+    }
+
+    /// Whether what was on its way to the client reached it between these times.
+    pub(super) fn can_hear(&self, client: usize, from: Duration, to: Duration) -> bool {
+        !touches(&self.deafness[client], from, to)
     }
 
     /// Whether the client was told between these times that a message of its is lost.

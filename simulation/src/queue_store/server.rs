@@ -352,6 +352,7 @@ impl QueueServer {
             Hint {
                 client: *client,
                 label: format!("{name} changed"),
+                gone: None,
                 arrive: Arc::new(move || signals.look()),
             }
         }));

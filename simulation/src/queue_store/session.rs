@@ -39,6 +39,7 @@ impl Session {
         Hint {
             client: id.client,
             label: format!("{id} look"),
+            gone: None,
             arrive: Arc::new(move || signals.look()),
         }
     }
@@ -49,6 +50,7 @@ impl Session {
         Hint {
             client: party.id.client,
             label: format!("{} gone {number}", party.id),
+            gone: Some((party.id, number)),
             arrive: Arc::new(move || party.told_gone(number)),
         }
     }

@@ -11,13 +11,12 @@ fn every_promise_is_kept_in_every_run_and_much_happens_in_them() {
     const RUNS: u64 = 400;
     let mut tally = Tally::default();
     for seed in 0..RUNS {
-        let run = run(seed, &Setup::default());
-        assert!(
-            run.violations.is_empty(),
-            "seed {seed}:\n{}\n{:#?}",
-            run.history,
-            run.violations
-        );
+        let setup = Setup::default();
+        let run = run(seed, &setup);
+        if let Some(violation) = run.violations.first() {
+            let (plan, short) = shrink(&Plan::draw(seed, &setup), &setup, violation.promise);
+            panic!("{}\n{plan}\n{:#?}", short.history, short.violations);
+        }
         tally += Tally::of(&run.history);
     }
     println!("{tally}");
@@ -34,8 +33,10 @@ fn every_promise_is_kept_in_every_run_and_much_happens_in_them() {
 fn a_seed_makes_the_same_run_each_time() {
     for seed in 0..50 {
         let [first, second] = [(); 2].map(|()| run(seed, &Setup::default()).history);
-        assert_eq!(first.to_string(), second.to_string(), "seed {seed}");
-        assert_eq!(first, second, "seed {seed}");
+        let mut both = first.events().iter().zip(second.events());
+        let differ = both.find(|(one, other)| one != other);
+        assert_eq!(differ, None, "seed {seed}");
+        assert_eq!(first.events().len(), second.events().len(), "seed {seed}");
     }
 }
 

@@ -53,8 +53,9 @@ pub(crate) use signals::{SignalState, Watched};
 ///    that refreshed the entry*. Every `attempt` and `renew` that the store answers either
 ///    refreshes the entry or reports the `as_of` of the last one that did.
 /// 6. **Lost only when sure.** [`Claim::renew`] says [`Renewal::Lost`] only if the store says that
-///    the hold is gone. It never makes a hold anew. Not knowing is an `Unavailable` error, and the
-///    clock decides.
+///    the hold is gone: the one of that number, since the claim may have been made anew, by a
+///    request that came late to a store that had lost its data. It never makes a hold anew itself.
+///    Not knowing is an `Unavailable` error, and the clock decides.
 /// 7. **Release is idempotent**, frees only its own claim however late it comes, withdraws a place
 ///    in line as well as a hold, and works after an attempt whose outcome is not known.
 /// 8. **Every request is answered by its deadline**: put [`Deadline::bound`] around each. The

@@ -243,3 +243,23 @@ async fn a_request_that_hangs_holds_up_no_neighbour() {
     assert!(began.elapsed() < 2 * SECOND, "{:?}", began.elapsed());
     assert!(long.await.unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_was_lost_and_made_anew_is_not_the_one_that_was_granted() {
+    let store = Slow::new();
+    let backend = CasBackend::new(Arc::clone(&store));
+    let ttl = Ttl::new(20 * SECOND, backend.capabilities()).unwrap();
+    let request = ClaimRequest::new(name(), Mode::Exclusive, ttl);
+    let mut claim = backend.claim(request.clone()).unwrap();
+    claim.attempt(&Patience::none(REQUEST)).await.unwrap();
+
+    let now = store.now().unwrap();
+    let mut anew = LockQueue::new(&now);
+    anew.enter(&request, true, &now, u64::from(u32::MAX))
+        .unwrap();
+    store.records.lock().unwrap().insert(name(), (anew, 1_000));
+    let renewed = claim.renew(Deadline::within(REQUEST)).await.unwrap();
+    assert!(matches!(renewed, Renewal::Lost), "{renewed:?}");
+    claim.release(Deadline::within(REQUEST)).await.unwrap();
+    assert_eq!(store.holders(&name()), 0);
+}

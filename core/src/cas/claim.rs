@@ -26,6 +26,8 @@ pub(super) struct CasClaim<S> {
     refreshed: Option<Moment>,
     /// Whether the latest change is not known to have been made, or not.
     unsure: bool,
+    /// The number of the grant that the engine knows of.
+    granted: Option<u64>,
 }
 
 /// How a waiting claim learns of changes.
@@ -44,6 +46,7 @@ impl<S: CasStore> CasClaim<S> {
             subscription: None,
             refreshed: None,
             unsure: false,
+            granted: None,
         }
     }
 
@@ -106,6 +109,7 @@ impl<S: CasStore> Claim for CasClaim<S> {
         Ok(match place {
             Place::Held { number } => {
                 self.subscription = None;
+                self.granted = Some(number);
                 Attempt::Held(Hold::new(number, ttl, as_of))
             }
             Place::Waiting { recheck } => {
@@ -124,7 +128,9 @@ impl<S: CasStore> Claim for CasClaim<S> {
     async fn renew(&mut self, by: Deadline) -> Result<Renewal> {
         let Changed { place, as_of } = self.change(Verb::Renew, by).await?;
         Ok(match place {
-            Place::Held { .. } => Renewal::Extended(as_of),
+            Place::Held { number } if self.granted == Some(number) => Renewal::Extended(as_of),
+            // Of another number, it is another hold: the record was lost, and a request that came
+            // late made the claim anew.
             _ => Renewal::Lost,
         })
     }

@@ -38,7 +38,7 @@ use crate::polling::{drop_after_polls, poll_once};
 
 use ask::{Ask, Form};
 use place::Place;
-use sweep::{Client, Line, Sweep, Trouble, together};
+use sweep::{Client, Line, Load, Sweep, Trouble, together};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -106,7 +106,7 @@ where
             sweep.run().await.map(drop)
         }
     });
-    together(sweeps.collect()).await
+    together(Load::Busy, sweeps.collect()).await
 }
 
 /// In a runtime of several threads, the futures and what drives them really run at the same time.
@@ -151,7 +151,7 @@ async fn at_any_poll_wherever_that_is(cx: Context) -> Outcome {
             });
         }
     }
-    together(sweeps).await
+    together(Load::Busy, sweeps).await
 }
 
 /// Every request of every future goes wrong so: the first, the second and the third, for as long as
@@ -181,7 +181,7 @@ async fn sweep_through(cx: &Context, fault: Fault) -> Outcome {
             });
         }
     }
-    together(sweeps).await
+    together(Load::Idle, sweeps).await
 }
 
 /// The store hears of it later than of other things, perhaps after the future has been dropped.

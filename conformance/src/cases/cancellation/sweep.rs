@@ -230,16 +230,25 @@ impl fmt::Display for Sweep {
     }
 }
 
-/// Does all of this at the same time, but for so many at most, of all cases taken together: a store
+/// How much of the store's time a sweep takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Load {
+    /// All that it can get.
+    Busy = 4,
+    /// It mostly waits for what goes wrong.
+    Idle = 1,
+}
+
+/// Does all of this at the same time, but for so much at most, of all cases taken together: a store
 /// with a single writer serves other cases as well.
-pub(super) async fn together<F>(sweeps: Vec<F>) -> Outcome
+pub(super) async fn together<F>(load: Load, sweeps: Vec<F>) -> Outcome
 where
     F: Future<Output = Outcome> + Send + 'static,
 {
     static AT_ONCE: Semaphore = Semaphore::const_new(8);
     let mut running = JoinSet::new();
     for sweep in sweeps {
-        let permit = AT_ONCE.acquire().await?;
+        let permit = AT_ONCE.acquire_many(load as u32).await?;
         running.spawn(async move {
             let ended = sweep.await;
             drop(permit);

@@ -38,7 +38,7 @@ use crate::polling::{drop_after_polls, poll_once};
 
 use ask::{Ask, Form};
 use place::Place;
-use sweep::{Client, Line, Load, Sweep, Trouble, together};
+use sweep::{Client, Line, Load, Sweep, Trouble, here, on_own_thread, together};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -123,14 +123,6 @@ async fn at_any_poll_in_a_runtime_of_one_thread(cx: Context) -> Outcome {
 /// The futures are polled here, and what drives them has a runtime of its own.
 async fn at_any_poll_of_locks_with_a_thread_of_their_own(cx: Context) -> Outcome {
     sweep_all(&cx, exclusive(&cx), on_own_thread).await
-}
-
-async fn here(cx: Context) -> distlock_core::Result<Client> {
-    cx.faulty().await
-}
-
-async fn on_own_thread(cx: Context) -> distlock_core::Result<Client> {
-    cx.faulty_on_own_thread().await
 }
 
 /// On threads with and without a runtime, by a panic, and so late that the thread has all but

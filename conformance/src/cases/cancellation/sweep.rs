@@ -44,6 +44,16 @@ pub(super) enum Line {
 /// A client, and what goes wrong with its requests.
 pub(super) type Client = (Locks, Faults);
 
+/// A client that the case's runtime drives.
+pub(super) async fn here(cx: Context) -> distlock_core::Result<Client> {
+    cx.faulty().await
+}
+
+/// A client with a thread of its own.
+pub(super) async fn on_own_thread(cx: Context) -> distlock_core::Result<Client> {
+    cx.faulty_on_own_thread().await
+}
+
 /// What goes wrong with which of the requests of a round.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trouble {

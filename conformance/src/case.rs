@@ -77,6 +77,11 @@ impl Case {
             .find(|need| !need.is_met(&capabilities, harness))
     }
 
+    /// Whether it starts this executable once more.
+    pub(crate) fn starts_processes(&self) -> bool {
+        self.needs.contains(&Need::Processes)
+    }
+
     pub(crate) fn start(&self, context: Context) -> Running {
         (self.body)(context)
     }

@@ -51,6 +51,9 @@
 //! told as the shortest list of requests that shows it, with a seed; the environment variable
 //! `DISTLOCK_CONFORMANCE_SEED` runs that seed again, and no other.
 //!
+//! A test that needs a single case, of another store each time perhaps, has [`check`], without a
+//! test harness around it.
+//!
 //! [`faults`] has the decorator with which the suite loses requests, replies and wake-ups. It wraps
 //! any backend and is of use for tests of applications too.
 
@@ -59,6 +62,7 @@ pub mod faults;
 mod bare;
 mod case;
 mod cases;
+mod check;
 mod child;
 mod context;
 mod counter;
@@ -71,5 +75,6 @@ mod runner;
 mod specification;
 mod stalls;
 
+pub use check::{Verdict, cases, check};
 pub use harness::Harness;
 pub use runner::run;

@@ -1,6 +1,6 @@
 use std::cell::RefCell;
 use std::panic::{PanicHookInfo, set_hook, take_hook};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 thread_local! {
     /// Where the panics of this thread are noted; `None`: it belongs to no case.
@@ -18,18 +18,27 @@ pub(crate) struct Panics(Arc<Mutex<Vec<String>>>);
 impl Panics {
     /// From now on, threads that note their panics do not print them.
     pub(crate) fn install_hook() {
-        let print = take_hook();
-        set_hook(Box::new(move |panic| {
-            let noted = NOTED.with_borrow(|noted| noted.as_ref().map(|panics| panics.note(panic)));
-            if noted.is_none() {
-                print(panic);
-            }
-        }));
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            let print = take_hook();
+            set_hook(Box::new(move |panic| {
+                let noted =
+                    NOTED.with_borrow(|noted| noted.as_ref().map(|panics| panics.note(panic)));
+                if noted.is_none() {
+                    print(panic);
+                }
+            }));
+        });
     }
 
     /// Notes the panics of this thread here, until it notes them elsewhere.
     pub(crate) fn of_this_thread(&self) {
         NOTED.set(Some(self.clone()));
+    }
+
+    /// From now on, the panics of this thread belong to no case.
+    pub(crate) fn of_this_thread_no_more() {
+        NOTED.set(None);
     }
 
     /// All of them, one a line.

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::case::Case;
@@ -45,13 +45,13 @@ fn trial(harness: &Arc<dyn Harness>, case: Case) -> Trial {
             .with_ignored_flag(true),
         None => {
             let harness = Arc::clone(harness);
-            Trial::test(name, move || judge(harness, &case))
+            Trial::test(name, move || judge(harness, &case).map_err(Into::into))
         }
     }
 }
 
-/// Runs a case in a runtime of its own.
-fn judge(harness: Arc<dyn Harness>, case: &Case) -> Result<(), Failed> {
+/// Runs a case in a runtime of its own; the error says what went wrong, the promise first.
+pub(crate) fn judge(harness: Arc<dyn Harness>, case: &Case) -> Result<(), String> {
     let panics = Panics::default();
     panics.of_this_thread();
     let runtime = runtime(&panics).map_err(|error| error.to_string())?;
@@ -79,8 +79,7 @@ fn judge(harness: Arc<dyn Harness>, case: &Case) -> Result<(), Failed> {
         .into_iter()
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
-        .join("\n")
-        .into())
+        .join("\n"))
 }
 
 async fn within(

@@ -184,8 +184,10 @@ async fn a_semaphore_on_a_lock_is_a_conflict(cx: Context) -> Outcome {
     let name = cx.name();
     let guard = one.lock(&name).acquire().await?;
     for result in [
-        other.semaphore(&name, 2).try_acquire().await,
-        other.semaphore(&name, 2).acquire().await.map(Some),
+        soon("an answer", other.semaphore(&name, 2).try_acquire()).await?,
+        soon("an answer", other.semaphore(&name, 2).acquire())
+            .await?
+            .map(Some),
     ] {
         let error = refused(ErrorKind::Conflict, result)?.to_string();
         assert!(
@@ -204,8 +206,10 @@ async fn a_lock_on_a_semaphore_is_a_conflict(cx: Context) -> Outcome {
     let name = cx.name();
     let permit = one.semaphore(&name, 2).acquire().await?;
     for result in [
-        other.lock(&name).try_acquire().await,
-        other.lock(&name).acquire().await.map(Some),
+        soon("an answer", other.lock(&name).try_acquire()).await?,
+        soon("an answer", other.lock(&name).acquire())
+            .await?
+            .map(Some),
     ] {
         let error = refused(ErrorKind::Conflict, result)?.to_string();
         assert!(
@@ -225,7 +229,7 @@ async fn two_limits_are_a_conflict(cx: Context) -> Outcome {
     let permit = one.semaphore(&name, 2).acquire().await?;
     let error = refused(
         ErrorKind::Conflict,
-        other.semaphore(&name, 7).acquire().await,
+        soon("an answer", other.semaphore(&name, 7).acquire()).await?,
     )?
     .to_string();
     assert!(

@@ -274,7 +274,11 @@ async fn asking_again_finds_the_same_hold(cx: Context) -> Outcome {
         panic!("a free name can be had")
     };
     for _ in 0..5 {
-        assert_eq!(claim.hold().await?.number, first.number);
+        assert_eq!(
+            claim.hold().await?.number,
+            first.number,
+            "the number of one hold"
+        );
     }
     within(
         ALLOWANCE,

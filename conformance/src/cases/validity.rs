@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use distlock_core::backend::Renewal;
 use distlock_core::{ErrorKind, Guard, Loss, Mode, Moment};
 use tokio::time::sleep;
 
@@ -16,6 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_grant_is_dated_from_before_it_was_asked_for),
         Case::of(a_renewal_is_dated_from_before_it_was_asked_for),
         Case::of(a_hold_is_never_dated_later_than_the_store_counts),
+        Case::of(a_renewal_is_never_dated_later_than_the_store_counts),
         Case::of(a_hold_by_hand_over_is_dated_from_its_last_refresh),
         Case::of(a_grant_that_comes_too_late_is_no_guard),
         Case::of(grants_that_always_come_too_late_are_an_error),
@@ -117,6 +119,34 @@ async fn a_hold_is_never_dated_later_than_the_store_counts(cx: Context) -> Outco
     let end = hold.as_of + validity(hold.ttl);
     let _guard = within(
         cx.gone_by(cx.ttl()),
+        "the lock of a dead holder",
+        locks.lock(&name).acquire(),
+    )
+    .await??;
+    assert!(
+        end.remaining().is_zero(),
+        "another holder {:?} before the validity of the last was over",
+        end.remaining()
+    );
+    Ok(())
+}
+
+/// The same of a renewal, half a TTL into the hold.
+async fn a_renewal_is_never_dated_later_than_the_store_counts(cx: Context) -> Outcome {
+    let ttl = cx.steady();
+    let locks = cx.client().await?;
+    let name = cx.name();
+    let dead = cx.bare(&name, Mode::Exclusive, ttl).await?;
+    let hold = dead.hold().await?;
+    sleep(ttl / 2).await;
+    let renewal = dead.renew().await?;
+    let Renewal::Extended(as_of) = renewal else {
+        panic!("a renewal within the TTL: {renewal:?}")
+    };
+    assert!(as_of <= Moment::now(), "a renewal dated in the future");
+    let end = as_of + validity(hold.ttl);
+    let _guard = within(
+        cx.gone_by(ttl),
         "the lock of a dead holder",
         locks.lock(&name).acquire(),
     )

@@ -26,6 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_wake_up_that_is_lost_costs_a_recheck),
         Case::of(any_one_wake_up_that_is_lost_or_late_costs_a_recheck),
         Case::of(wake_ups_that_mean_nothing_do_no_harm).needs([Need::StandsInLine]),
+        Case::of(a_waiter_does_not_ask_all_the_time),
         Case::of(a_waiter_outlasts_an_outage_of_the_store).needs([Need::StandsInLine]),
         Case::of(waiting_keeps_nothing_else_from_going_on),
         Case::of(everybody_in_the_line_is_served),
@@ -298,6 +299,29 @@ async fn wake_ups_that_mean_nothing_do_no_harm(cx: Context) -> Outcome {
         "a holder that is told to look goes on holding"
     );
     cx.only_holder(&name, guard.token()).await?;
+    Ok(())
+}
+
+/// While nothing happens, a waiter costs the store next to nothing, whether it is woken or looks by
+/// itself.
+async fn a_waiter_does_not_ask_all_the_time(cx: Context) -> Outcome {
+    let holder = cx.client().await?;
+    let (waiter, faults) = cx.faulty().await?;
+    let name = cx.name();
+    let guard = holder.lock(&name).acquire().await?;
+    let waiting = tokio::spawn(waiter.lock(&name).acquire());
+    cx.until_waiting(&name, 1).await?;
+    let (before, began) = (faults.count(Verb::Attempt), Moment::now());
+    sleep(Duration::from_secs(1)).await;
+    let asked = faults.count(Verb::Attempt) - before;
+    let allowed = 10.0 + 50.0 * began.elapsed().as_secs_f64();
+    assert!(
+        f64::from(asked) <= allowed,
+        "{asked} attempts of one waiter in {:?}",
+        began.elapsed()
+    );
+    guard.release().await?;
+    soon("the lock", waiting).await???.release().await?;
     Ok(())
 }
 

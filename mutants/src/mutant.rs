@@ -1,0 +1,98 @@
+use std::fmt;
+
+use crate::flawed::Flaw;
+use crate::plain::Rules;
+use crate::records::Swaps;
+use crate::store::Store;
+
+/// A store that is broken in one way, and the cases that must notice.
+pub struct Mutant {
+    /// Stays the same; numbers are not used again.
+    pub number: u32,
+    /// What it does wrong.
+    pub does: &'static str,
+    /// What it is made of, with nothing wrong.
+    pub sound: fn() -> Store,
+    open: Box<dyn Fn() -> Store + Send + Sync>,
+    /// The cases that fail on it.
+    pub killers: Vec<Killer>,
+    /// Quick cases that may well fail on it too, so that they say nothing.
+    pub spoilt: &'static [&'static str],
+}
+
+/// A case that fails on a mutant, and what it says then.
+#[derive(Debug)]
+pub struct Killer {
+    /// `promise::case`.
+    pub case: &'static str,
+    /// Words of its failure that show what it has noticed.
+    pub says: &'static str,
+}
+
+impl Mutant {
+    pub(crate) fn flawed(number: u32, does: &'static str, flaw: Flaw) -> Self {
+        Self::new(
+            number,
+            does,
+            || Store::flawed(Flaw::NONE),
+            move || Store::flawed(flaw),
+        )
+    }
+
+    pub(crate) fn plain(number: u32, does: &'static str, rules: Rules) -> Self {
+        Self::new(
+            number,
+            does,
+            || Store::plain(Rules::SOUND),
+            move || Store::plain(rules),
+        )
+    }
+
+    pub(crate) fn records(number: u32, does: &'static str, rules: Swaps) -> Self {
+        Self::new(
+            number,
+            does,
+            || Store::records(Swaps::SOUND),
+            move || Store::records(rules),
+        )
+    }
+
+    fn new(
+        number: u32,
+        does: &'static str,
+        sound: fn() -> Store,
+        open: impl Fn() -> Store + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            number,
+            does,
+            sound,
+            open: Box::new(open),
+            killers: Vec::new(),
+            spoilt: &[],
+        }
+    }
+
+    pub(crate) fn killed_by(mut self, case: &'static str, says: &'static str) -> Self {
+        self.killers.push(Killer { case, says });
+        self
+    }
+
+    pub(crate) fn spoils(self, spoilt: &'static [&'static str]) -> Self {
+        Self { spoilt, ..self }
+    }
+
+    /// The store, new and empty.
+    pub fn store(&self) -> Store {
+        (self.open)()
+    }
+}
+
+impl fmt::Debug for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mutant")
+            .field("number", &self.number)
+            .field("does", &self.does)
+            .finish_non_exhaustive()
+    }
+}

@@ -8,7 +8,7 @@ use distlock_core::{
     Name, Result, Ttl,
 };
 use tokio::sync::{OnceCell, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::bare::Bare;
 use crate::failure::Unmet;
@@ -309,9 +309,14 @@ pub(crate) async fn within<F: Future>(
     what: &str,
     future: F,
 ) -> Result<F::Output, Unmet> {
-    timeout(limit, future)
-        .await
-        .map_err(|_| Unmet(format!("expected {what} within {limit:?}; it did not come")))
+    tokio::select! {
+        biased;
+        // First: what is ready only because the end of the limit has it polled comes too late.
+        () = sleep(limit) => Err(Unmet(format!(
+            "expected {what} within {limit:?}; it did not come"
+        ))),
+        output = future => Ok(output),
+    }
 }
 
 /// The error that was expected, if it is of this kind.

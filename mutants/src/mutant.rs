@@ -57,7 +57,7 @@ impl Mutant {
         )
     }
 
-    fn new(
+    pub(crate) fn new(
         number: u32,
         does: &'static str,
         sound: fn() -> Store,

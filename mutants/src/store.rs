@@ -42,6 +42,17 @@ impl Store {
         }
     }
 
+    /// A sound store whose author has something to say about it.
+    pub(crate) fn declaring(declare: fn(&mut Capabilities)) -> Self {
+        let mut capabilities = capabilities("plain", true);
+        declare(&mut capabilities);
+        let plain = Plain::new(capabilities.clone(), Rules::SOUND);
+        Self {
+            capabilities,
+            client: Box::new(move || Box::new(plain.clone())),
+        }
+    }
+
     /// A store of records that obeys these rules.
     pub(crate) fn records(rules: Swaps) -> Self {
         let capabilities = capabilities("records", false);

@@ -30,15 +30,19 @@ pub const CONTROLS: &[&str] = &[
 pub const AT_ONCE: usize = 48;
 
 /// One case on one store.
+#[derive(Debug)]
 pub struct Trial<'a> {
     /// Whose store it is.
     pub mutant: &'a Mutant,
+    /// `promise::case`.
     pub case: &'a str,
+    /// What it is to come to.
     pub expected: Expected<'a>,
 }
 
 /// What the case is to say.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Expected<'a> {
     /// Nothing, if the store has nothing wrong about it.
     SoundPasses,
@@ -51,8 +55,11 @@ pub enum Expected<'a> {
 }
 
 /// What came of a trial.
+#[derive(Debug)]
 pub struct Tried<'a> {
+    /// The trial.
     pub trial: Trial<'a>,
+    /// What the case says.
     pub verdict: Verdict,
 }
 

@@ -25,6 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_revocation_that_is_pushed_while_a_renewal_hangs_is_told_at_once),
         Case::of(everybody_is_told),
         Case::of(a_lost_guard_stays_lost_and_frees_the_name),
+        Case::of(an_answer_that_comes_after_the_end_brings_nothing_back),
         Case::of(release_is_told_as_such),
         Case::of(work_under_the_lock_ends_with_the_lock),
         Case::of(ensure_tells_the_loss),
@@ -227,6 +228,26 @@ async fn a_lost_guard_stays_lost_and_frees_the_name(cx: Context) -> Outcome {
         renewals,
         "renewals of a lost hold"
     );
+    Ok(())
+}
+
+/// An application blocks its only thread past the end of a hold while a renewal is under way. That
+/// the store has done it comes to light only afterwards, when the loss has been seen already.
+async fn an_answer_that_comes_after_the_end_brings_nothing_back(cx: Context) -> Outcome {
+    let seen = cx.elsewhere(|cx| async move {
+        let ttl = 5 * cx.ttl();
+        let (locks, faults) = cx.faulty().await?;
+        faults.add(Verb::Renew, Which::Nth(1), Fault::Stall(ttl / 5));
+        let guard = locks.lock(cx.name()).ttl(ttl).acquire().await?;
+        faults.seen(Verb::Renew, 1).await;
+        std::thread::sleep(guard.valid_for() + ttl / 20);
+        let at_first = guard.is_held();
+        sleep(ttl / 20).await;
+        Ok::<_, distlock_core::Error>((at_first, guard.is_held()))
+    });
+    let (at_first, later) = seen.await?;
+    assert!(!at_first, "a guard is held after its TTL was slept away");
+    assert!(!later, "a lost guard came back");
     Ok(())
 }
 

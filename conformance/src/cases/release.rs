@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use distlock_core::backend::Released;
-use distlock_core::{ErrorKind, Expiry, Mode};
+use distlock_core::{ErrorKind, Expiry, Mode, Moment};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -26,6 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(unconfirmed_for_too_long_is_an_error_and_goes_on),
         Case::of(never_confirmed_it_ends_with_the_claim).needs([Need::ClaimsExpire]),
         Case::of(a_dropped_guard_releases),
+        Case::of(dropped_without_waiting_for_the_store),
         Case::of(dropped_on_a_thread_without_a_runtime),
         Case::of(dropped_while_unwinding),
         Case::of(dropped_after_its_runtime_has_gone),
@@ -248,6 +249,21 @@ async fn a_dropped_guard_releases(cx: Context) -> Outcome {
         .release()
         .await?;
     }
+    Ok(())
+}
+
+/// Dropping never blocks, however long the store takes.
+async fn dropped_without_waiting_for_the_store(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let name = cx.name();
+    let guard = locks.lock(&name).acquire().await?;
+    faults.add(Verb::Release, Which::Nth(1), Fault::Hang);
+    let began = Moment::now();
+    drop(guard);
+    let took = began.elapsed();
+    assert!(took < ALLOWANCE, "a drop took {took:?}");
+    soon("the release", locks.settle()).await?;
+    assert!(cx.state(&name).await?.is_free());
     Ok(())
 }
 

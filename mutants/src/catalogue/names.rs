@@ -10,14 +10,13 @@ const ALIKE: &str = "names::names_that_look_alike_are_different_locks";
 
 pub(crate) fn mutants() -> Vec<Mutant> {
     vec![
-        mistaking(
-            32,
-            "takes names with one beginning, up to a slash, for one",
-            |name| {
-                let first = name.as_str().split('/').find(|part| !part.is_empty());
-                spelt(name, first.unwrap_or("/"))
-            },
-        )
+        mistaking(32, "drops what follows a second slash", |name| {
+            let slashes = name.as_str().match_indices('/');
+            match slashes.map(|(at, _)| at).filter(|at| *at > 0).nth(1) {
+                Some(second) => spelt(name, &name.as_str()[..second]),
+                None => Ok(name.clone()),
+            }
+        })
         .killed_by(ALIKE, TAKEN),
         mistaking(
             33,

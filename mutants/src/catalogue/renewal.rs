@@ -84,7 +84,10 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                 ..Rules::SOUND
             },
         )
-        .killed_by("renewal::a_hold_outlives_its_ttl", ""),
+        .killed_by(
+            "renewal::a_hold_outlives_its_ttl",
+            "another holder beside one that is renewed",
+        ),
         Mutant::plain(
             67,
             "renews no readers",
@@ -95,7 +98,10 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                 ..Rules::SOUND
             },
         )
-        .killed_by("renewal::readers_outlive_their_ttl", ""),
+        .killed_by(
+            "renewal::readers_outlive_their_ttl",
+            "another holder beside one that is renewed",
+        ),
         Mutant::plain(
             68,
             "renews no permits",
@@ -106,7 +112,10 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                 ..Rules::SOUND
             },
         )
-        .killed_by("renewal::permits_outlive_their_ttl", ""),
+        .killed_by(
+            "renewal::permits_outlive_their_ttl",
+            "another holder beside one that is renewed",
+        ),
         Mutant::plain(
             69,
             "renews no hold that had to wait",

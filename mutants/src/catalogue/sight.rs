@@ -4,6 +4,7 @@ use distlock_core::Mode;
 
 use crate::flawed::Flaw;
 use crate::mutant::Mutant;
+use crate::store::Store;
 
 pub(crate) fn mutants() -> Vec<Mutant> {
     vec![
@@ -117,5 +118,12 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             "capabilities::holders_and_waiters_are_shown_in_order",
             "the holder's age",
         ),
+        Mutant::new(
+            100,
+            "counts TTLs in steps of nothing, and says so",
+            || Store::declaring(|_| {}),
+            || Store::declaring(|capabilities| capabilities.ttl_step = Duration::ZERO),
+        )
+        .killed_by("capabilities::they_make_sense", "a step of 0ns"),
     ]
 }

@@ -124,6 +124,25 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             },
         )
         .killed_by("waiting::a_waiter_does_not_ask_all_the_time", "attempts"),
+        Mutant::flawed(
+            99,
+            "has a waiter join the line anew each time it asks",
+            Flaw {
+                attempt: |claim, patience| {
+                    Box::pin(async move {
+                        if claim.attempts > 1 && claim.held.is_none() {
+                            claim.inner.release(patience.deadline()).await?;
+                        }
+                        claim.inner.attempt(patience).await
+                    })
+                },
+                ..Flaw::NONE
+            },
+        )
+        .killed_by(
+            "renewal::a_place_in_line_outlives_its_ttl",
+            "the lock for the first who waited",
+        ),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Which cases are of any use: each is tried on one mutant after the other until it notices.
 
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
 
@@ -7,9 +8,8 @@ use distlock_conformance::{Verdict, cases};
 use distlock_mutants::trial::{AT_ONCE, Expected, Trial};
 use distlock_mutants::{Mutant, all};
 
-/// Prints, case by case, the first mutant that each case notices. Those that are known to be killers
-/// of one are taken to be.
-pub(crate) fn run() {
+/// Prints the first mutant that each case notices. Those that are known as killers are left out.
+pub(crate) fn run() -> ExitCode {
     let mutants = all();
     let is_killer = |case: &str| {
         let mut killers = mutants.iter().flat_map(|mutant| &mutant.killers);
@@ -26,6 +26,7 @@ pub(crate) fn run() {
             });
         }
     });
+    ExitCode::SUCCESS
 }
 
 /// What the case notices first.
@@ -44,7 +45,7 @@ fn noticed(mutants: &[Mutant], case: &str) -> String {
             verdict => return format!("{verdict:?}"),
         }
     }
-    "NOTHING".to_owned()
+    "nothing".to_owned()
 }
 
 /// The mutants, those first that break the promise of this case.

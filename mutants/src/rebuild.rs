@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use distlock_mutants::{Killer, Passage, passages};
 
+use crate::workspace;
+
 /// What is not copied.
 const LEFT_OUT: [&str; 2] = ["target", ".git"];
 
@@ -108,12 +110,6 @@ impl Sources {
             .env("CARGO_TARGET_DIR", &self.target)
             .output()
     }
-}
-
-/// The folder of the workspace.
-fn workspace() -> &'static Path {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package)
 }
 
 /// Makes `to` like `from`. Files that are the same stay untouched, so that they are not built anew.

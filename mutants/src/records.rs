@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use distlock_core::queue::{LockQueue, StoreTime};
 use distlock_core::{Capabilities, CasStore, Deadline, Moment, Name, Result, Swap, Version};
+use tokio::time::sleep;
 
 /// A table of records. It tells nobody of changes, so waiters poll.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl CasStore for Records {
             .get(name)
             .and_then(|stored| (self.rules.read)(stored));
         // Others get between a load and what follows from it, as they would over a network.
-        tokio::task::yield_now().await;
+        sleep(Duration::from_millis(1)).await;
         Ok(read.map(|Stored { queue, version, .. }| (queue, Version::new(version.to_string()))))
     }
 

@@ -74,20 +74,19 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             Swaps {
                 read: |stored| {
                     let settled =
-                        |stored: &&Stored| stored.at.elapsed() > Duration::from_millis(10);
+                        |stored: &&Stored| stored.at.elapsed() > Duration::from_millis(60);
                     stored.iter().rfind(settled).cloned()
                 },
                 ..Swaps::SOUND
             },
         )
         .killed_by(
-            "release::settle_waits_for_what_was_dropped",
-            "something is left after `settle`",
+            "names::one_name_is_one_lock_to_all",
+            "is free and cannot be had",
         )
         .spoils(&[
             "exclusion::as_many_permits_as_the_limit_and_no_more",
             "limits::a_try_after_a_drop_succeeds",
-            "names::one_name_is_one_lock_to_all",
             "release::a_second_release_finds_nothing",
         ]),
         Mutant::records(
@@ -104,6 +103,8 @@ pub(crate) fn mutants() -> Vec<Mutant> {
         )
         .spoils(&[
             "exclusion::as_many_permits_as_the_limit_and_no_more",
+            "release::a_dropped_guard_releases",
+            "waiting::everybody_in_the_line_is_served",
             "release::a_second_release_finds_nothing",
         ]),
         Mutant::plain(

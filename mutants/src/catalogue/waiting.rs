@@ -126,12 +126,13 @@ pub(crate) fn mutants() -> Vec<Mutant> {
         .killed_by("waiting::a_waiter_does_not_ask_all_the_time", "attempts"),
         Mutant::flawed(
             99,
-            "has a waiter join the line anew each time it asks",
+            "takes another place in line each time it asks",
             Flaw {
                 attempt: |claim, patience| {
                     Box::pin(async move {
                         if claim.attempts > 1 && claim.held.is_none() {
-                            claim.inner.release(patience.deadline()).await?;
+                            claim.request.id = claim.request.id.wrapping_add(1);
+                            claim.inner = claim.backend.claim(claim.request.clone())?;
                         }
                         claim.inner.attempt(patience).await
                     })
@@ -140,9 +141,13 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             },
         )
         .killed_by(
-            "renewal::a_place_in_line_outlives_its_ttl",
-            "the lock for the first who waited",
-        ),
+            "unknown::asking_again_finds_the_same_hold",
+            "places of one claim",
+        )
+        .spoils(&[
+            "release::a_dropped_guard_releases",
+            "waiting::everybody_in_the_line_is_served",
+        ]),
     ]
 }
 

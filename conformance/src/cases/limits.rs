@@ -76,7 +76,10 @@ async fn tries_of_every_mode_leave_nothing(cx: Context) -> Outcome {
 
 /// `drop(guard)` and then a try, in one task: the release under way is no other holder.
 async fn a_try_after_a_drop_succeeds(cx: Context) -> Outcome {
-    let locks = cx.client().await?;
+    let (locks, faults) = cx.faulty().await?;
+    // So that the try comes before the release.
+    let late = Fault::DelayRequest(Duration::from_millis(2));
+    faults.add(Verb::Release, Which::All, late);
     let lock = locks.lock(cx.name());
     let mut guard = lock.acquire().await?;
     for round in 0..50 {

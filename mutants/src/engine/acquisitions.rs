@@ -54,7 +54,7 @@ pub(super) fn passages() -> Vec<Passage> {
         )
         .killed_by(
             "waiting::a_waiter_outlasts_an_outage_of_the_store",
-            "unavailable",
+            "some attempts that fail",
         ),
         Passage::new(
             219,
@@ -116,23 +116,15 @@ pub(super) fn passages() -> Vec<Passage> {
             "and no waiters",
         )
         .killed_by(
-            "cancellation::dropped_at_any_poll_of_a_slow_store",
-            "nobody holds the name",
-        ),
-        Passage::new(
-            224,
-            "keeps a lock that was granted as its caller went",
-            CALLER,
-            "drop(answer.send(result));",
-            "#[expect(clippy::disallowed_methods)]
-            std::mem::forget(answer.send(result));",
-        )
-        .killed_by(
             "cancellation::dropped_at_any_poll_on_a_free_lock",
             "nobody holds the name",
         )
         .killed_by(
             "cancellation::an_aborted_task_gives_back_its_lock",
+            "nobody holds the name",
+        )
+        .killed_by(
+            "cancellation::dropped_at_any_poll_of_a_slow_store",
             "nobody holds the name",
         ),
         Passage::new(
@@ -157,7 +149,7 @@ pub(super) fn passages() -> Vec<Passage> {
         )
         .killed_by(
             "fail_closed::a_backend_that_panics_costs_its_claim_only",
-            "",
+            "expected an error of kind Unexpected",
         ),
         Passage::new(
             227,
@@ -166,7 +158,10 @@ pub(super) fn passages() -> Vec<Passage> {
             "Err(error) if self.has_ended(heard) => return Err(error),",
             "Err(error) if failures == 0 || self.has_ended(heard) => return Err(error),",
         )
-        .killed_by("release::asked_for_until_it_is_done", ""),
+        .killed_by(
+            "release::asked_for_until_it_is_done",
+            "the request was lost",
+        ),
         Passage::new(
             228,
             "asks for a release for ever",
@@ -208,7 +203,10 @@ pub(super) fn passages() -> Vec<Passage> {
             "turn.inherited = standing.take();",
             "drop(standing.take());",
         )
-        .killed_by("cancellation::a_neighbour_inherits_the_place", ""),
+        .killed_by(
+            "cancellation::a_neighbour_inherits_the_place",
+            "the lock for the neighbour",
+        ),
         Passage::new(
             234,
             "gives a hold the limits of the one whose place it has",
@@ -285,7 +283,10 @@ pub(super) fn passages() -> Vec<Passage> {
                         }
                     }",
         )
-        .killed_by("waiting::wake_ups_that_mean_nothing_do_no_harm", ""),
+        .killed_by(
+            "waiting::wake_ups_that_mean_nothing_do_no_harm",
+            "many looks",
+        ),
         Passage::new(
             247,
             "asks again whatever the error",
@@ -295,7 +296,7 @@ pub(super) fn passages() -> Vec<Passage> {
         )
         .killed_by(
             "fail_closed::every_error_ends_an_acquisition_without_a_guard",
-            "",
+            "it succeeded",
         ),
         Passage::new(
             253,

@@ -290,7 +290,10 @@ pub(super) fn passages() -> Vec<Passage> {
             "if self.limit.is_some_and(|limit| limit <= valid_until) {",
             "if false {",
         )
-        .killed_by("renewal::a_max_hold_within_the_ttl_means_no_renewal", ""),
+        .killed_by(
+            "renewal::a_max_hold_within_the_ttl_means_no_renewal",
+            "renewals",
+        ),
         Passage::new(
             254,
             "counts a hold for valid a moment longer than it says",

@@ -15,9 +15,9 @@ pub(super) fn passages() -> Vec<Passage> {
     }
     let fault = if text.is_empty() {",
         )
-        .killed_by("input::bad_names", "")
-        .killed_by("input::bad_namespaces", "")
-        .killed_by("input::bad_labels", ""),
+        .killed_by("input::bad_names", "it succeeded")
+        .killed_by("input::bad_namespaces", "it succeeded")
+        .killed_by("input::bad_labels", "it succeeded"),
         Passage::new(
             249,
             "takes any TTL",
@@ -25,8 +25,11 @@ pub(super) fn passages() -> Vec<Passage> {
             "if range.contains(&ttl) {",
             "if true {",
         )
-        .killed_by("input::ttls_out_of_range", "")
-        .killed_by("input::a_default_ttl_out_of_range", ""),
+        .killed_by("input::ttls_out_of_range", "expected an error that says")
+        .killed_by(
+            "input::a_default_ttl_out_of_range",
+            "expected an error that says",
+        ),
         Passage::new(
             250,
             "takes a semaphore of nothing",
@@ -34,7 +37,7 @@ pub(super) fn passages() -> Vec<Passage> {
             "if self.mode == (Mode::Permit { limit: 0 }) {",
             "if false {",
         )
-        .killed_by("input::no_permits", ""),
+        .killed_by("input::no_permits", "expected an answer"),
         Passage::new(
             251,
             "takes a hold of no length",
@@ -42,6 +45,6 @@ pub(super) fn passages() -> Vec<Passage> {
             "if self.max_hold == Some(Duration::ZERO) {",
             "if false {",
         )
-        .killed_by("input::no_time_to_hold", ""),
+        .killed_by("input::no_time_to_hold", "it succeeded"),
     ]
 }

@@ -1,11 +1,11 @@
 //! Which cases are of any use: each is tried on one mutant after the other until it notices.
 
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use distlock_conformance::{Verdict, cases};
-use distlock_mutants::trial::{AT_ONCE, Expected, Trial};
+use distlock_conformance::{Verdict, cases, check};
+use distlock_mutants::trial::AT_ONCE;
 use distlock_mutants::{Mutant, all};
 
 /// Prints the first mutant that each case notices. Those that are known as killers are left out.
@@ -32,14 +32,7 @@ pub(crate) fn run() -> ExitCode {
 /// What the case notices first.
 fn noticed(mutants: &[Mutant], case: &str) -> String {
     for mutant in near_first(mutants, case) {
-        let expected = Expected::Anything;
-        let tried = Trial {
-            mutant,
-            case,
-            expected,
-        }
-        .run();
-        match tried.verdict {
+        match check(Arc::new(mutant.store()), case) {
             Verdict::Passed => {}
             Verdict::Failed(failure) => return format!("{}: {failure}", mutant.number),
             verdict => return format!("{verdict:?}"),

@@ -1,9 +1,11 @@
 use std::fmt;
 
+use distlock_core::Capabilities;
+
 use crate::flawed::Flaw;
 use crate::plain::Rules;
 use crate::records::Swaps;
-use crate::store::Store;
+use crate::store::{Base, Store};
 
 /// A store that is broken in one way, and the cases that must notice.
 pub struct Mutant {
@@ -11,8 +13,8 @@ pub struct Mutant {
     pub number: u32,
     /// What it does wrong.
     pub does: &'static str,
-    /// What it is made of, with nothing wrong.
-    pub sound: fn() -> Store,
+    /// What it is made of.
+    pub base: Base,
     open: Box<dyn Fn() -> Store + Send + Sync>,
     /// The cases that fail on it.
     pub killers: Vec<Killer>,
@@ -31,42 +33,36 @@ pub struct Killer {
 
 impl Mutant {
     pub(crate) fn flawed(number: u32, does: &'static str, flaw: Flaw) -> Self {
-        Self::new(
-            number,
-            does,
-            || Store::flawed(Flaw::NONE),
-            move || Store::flawed(flaw),
-        )
+        Self::new(number, does, Base::Memory, move || Store::flawed(flaw))
     }
 
     pub(crate) fn plain(number: u32, does: &'static str, rules: Rules) -> Self {
-        Self::new(
-            number,
-            does,
-            || Store::plain(Rules::SOUND),
-            move || Store::plain(rules),
-        )
+        Self::new(number, does, Base::Plain, move || Store::plain(rules))
     }
 
     pub(crate) fn records(number: u32, does: &'static str, rules: Swaps) -> Self {
-        Self::new(
-            number,
-            does,
-            || Store::records(Swaps::SOUND),
-            move || Store::records(rules),
-        )
+        Self::new(number, does, Base::Records, move || Store::records(rules))
     }
 
-    pub(crate) fn new(
+    /// A store with nothing wrong about it but what its author says of it.
+    pub(crate) fn declaring(
         number: u32,
         does: &'static str,
-        sound: fn() -> Store,
+        declare: fn(&mut Capabilities),
+    ) -> Self {
+        Self::new(number, does, Base::Plain, move || Store::declaring(declare))
+    }
+
+    fn new(
+        number: u32,
+        does: &'static str,
+        base: Base,
         open: impl Fn() -> Store + Send + Sync + 'static,
     ) -> Self {
         Self {
             number,
             does,
-            sound,
+            base,
             open: Box::new(open),
             killers: Vec::new(),
             spoilt: &[],

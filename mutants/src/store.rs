@@ -17,12 +17,30 @@ pub struct Store {
     client: Box<dyn Fn() -> Box<dyn Backend> + Send + Sync>,
 }
 
-impl Store {
-    /// Those with nothing wrong, but for the project's own, which has tests of its own.
-    pub fn sound() -> [Self; 2] {
-        [Self::plain(Rules::SOUND), Self::records(Swaps::SOUND)]
-    }
+/// What mutants are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Base {
+    /// The project's own in-process store, behind something that does other than it is asked.
+    Memory,
+    /// A store in plain sight, for what goes wrong inside.
+    Plain,
+    /// A store of records, for what authors of a `CasStore` get wrong.
+    Records,
+}
 
+impl Base {
+    /// The store, with nothing wrong about it.
+    pub fn sound(self) -> Store {
+        match self {
+            Self::Memory => Store::flawed(Flaw::NONE),
+            Self::Plain => Store::plain(Rules::SOUND),
+            Self::Records => Store::records(Swaps::SOUND),
+        }
+    }
+}
+
+impl Store {
     /// The in-process store of the project, with a flaw.
     pub(crate) fn flawed(flaw: Flaw) -> Self {
         let memory = MemoryBackend::new();
@@ -34,19 +52,18 @@ impl Store {
 
     /// A store in plain sight that obeys these rules.
     pub(crate) fn plain(rules: Rules) -> Self {
-        let capabilities = capabilities("plain", true);
-        let plain = Plain::new(capabilities.clone(), rules);
-        Self {
-            capabilities,
-            client: Box::new(move || Box::new(plain.clone())),
-        }
+        Self::plainly(capabilities("plain", true), rules)
     }
 
-    /// A sound store whose author has something to say about it.
+    /// A sound one whose author has something to say about it.
     pub(crate) fn declaring(declare: fn(&mut Capabilities)) -> Self {
         let mut capabilities = capabilities("plain", true);
         declare(&mut capabilities);
-        let plain = Plain::new(capabilities.clone(), Rules::SOUND);
+        Self::plainly(capabilities, Rules::SOUND)
+    }
+
+    fn plainly(capabilities: Capabilities, rules: Rules) -> Self {
+        let plain = Plain::new(capabilities.clone(), rules);
         Self {
             capabilities,
             client: Box::new(move || Box::new(plain.clone())),

@@ -14,7 +14,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             1,
             "frees whoever holds the name",
             Rules {
-                leave: |line, rules, request| match leave(line, rules, request) {
+                leave: |line, request| match leave(line, request) {
                     Released::NotHeld if !line.entries.is_empty() => {
                         line.entries.remove(0);
                         Released::NotHeld
@@ -36,8 +36,8 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             17,
             "takes only holders out of the line",
             Rules {
-                leave: |line, rules, request| match line.own(rules, request) {
-                    Some(at) if line.entries[at].number.is_some() => leave(line, rules, request),
+                leave: |line, request| match line.own(request) {
+                    Some(at) if line.entries[at].number.is_some() => leave(line, request),
                     _ => Released::NotHeld,
                 },
                 ..Rules::SOUND
@@ -84,7 +84,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             23,
             "frees the next holder when it is asked twice",
             Rules {
-                leave: |line, rules, request| match leave(line, rules, request) {
+                leave: |line, request| match leave(line, request) {
                     Released::NotHeld if line.entries.len() == 1 => {
                         line.entries.clear();
                         Released::NotHeld
@@ -141,8 +141,8 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             79,
             "frees all readers with the first",
             Rules {
-                leave: |line, rules, request| {
-                    let released = leave(line, rules, request);
+                leave: |line, request| {
+                    let released = leave(line, request);
                     if request.mode == Mode::Shared {
                         line.entries.retain(|entry| entry.mode != Mode::Shared);
                     }

@@ -4,7 +4,6 @@ use distlock_core::Mode;
 
 use crate::flawed::Flaw;
 use crate::mutant::Mutant;
-use crate::store::Store;
 
 pub(crate) fn mutants() -> Vec<Mutant> {
     vec![
@@ -118,11 +117,12 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             "capabilities::holders_and_waiters_are_shown_in_order",
             "the holder's age",
         ),
-        Mutant::new(
+        Mutant::declaring(
             100,
             "counts TTLs in steps of nothing, and says so",
-            || Store::declaring(|_| {}),
-            || Store::declaring(|capabilities| capabilities.ttl_step = Duration::ZERO),
+            |capabilities| {
+                capabilities.ttl_step = Duration::ZERO;
+            },
         )
         .killed_by("capabilities::they_make_sense", "a step of 0ns"),
     ]

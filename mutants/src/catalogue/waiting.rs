@@ -29,7 +29,11 @@ pub(crate) fn mutants() -> Vec<Mutant> {
         .killed_by(
             "waiting::a_release_wakes_the_next_at_once",
             "the released lock",
-        ),
+        )
+        .spoils(&[
+            "release::a_dropped_guard_releases",
+            "waiting::everybody_in_the_line_is_served",
+        ]),
         Mutant::plain(
             27,
             "serves the last who came first",

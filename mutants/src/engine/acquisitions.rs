@@ -120,10 +120,6 @@ pub(super) fn passages() -> Vec<Passage> {
             "nobody holds the name",
         )
         .killed_by(
-            "cancellation::an_aborted_task_gives_back_its_lock",
-            "nobody holds the name",
-        )
-        .killed_by(
             "cancellation::dropped_at_any_poll_of_a_slow_store",
             "nobody holds the name",
         ),

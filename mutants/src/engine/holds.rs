@@ -263,6 +263,10 @@ pub(super) fn passages() -> Vec<Passage> {
         .killed_by(
             "release::a_run_releases_when_it_is_dropped",
             "nobody holds the name",
+        )
+        .killed_by(
+            "cancellation::an_aborted_task_gives_back_its_lock",
+            "nobody holds the name",
         ),
         Passage::new(
             245,

@@ -53,7 +53,7 @@ impl Claim for PlainClaim {
     async fn release(&mut self, _by: Deadline) -> Result<Released> {
         Ok(self.store.change(&self.request.name, |line, rules, now| {
             line.settle(rules, now);
-            let released = (rules.leave)(line, rules, &self.request);
+            let released = (rules.leave)(line, &self.request);
             line.settle(rules, now);
             released
         }))

@@ -75,7 +75,7 @@ impl Line {
             let conflict = format!("asked for as {}, in use as {}", request.mode, other.mode);
             return Err(Error::new(ErrorKind::Conflict, conflict));
         }
-        match self.own(rules, request) {
+        match self.own(request) {
             Some(at) => (rules.asked_again)(&mut self.entries[at], now),
             None => {
                 let mut entry = Entry::new(request, wait, now);
@@ -85,9 +85,10 @@ impl Line {
             }
         }
         self.settle(rules, now);
-        // An entry that never was alive is behind nobody.
-        let at = self.own(rules, request).unwrap_or(0);
-        if let Some(number) = self.entries.get(at).and_then(|entry| entry.number) {
+        let Some(at) = self.own(request) else {
+            return Ok(Place::Behind(Duration::ZERO));
+        };
+        if let Some(number) = self.entries[at].number {
             return Ok(Place::Held(number));
         }
         let first = self.entries[..at].iter().map(|entry| entry.expires).min();
@@ -103,10 +104,8 @@ impl Line {
     }
 
     /// Which entry is that of this claim.
-    pub(crate) fn own(&self, rules: &Rules, request: &ClaimRequest) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| (rules.is_own)(entry, request))
+    pub(crate) fn own(&self, request: &ClaimRequest) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.id == request.id)
     }
 
     pub(super) fn state(&self, rules: &Rules, now: Moment) -> LockState {

@@ -10,8 +10,6 @@ use super::line::{Entry, Line};
 pub(crate) struct Rules {
     /// Whether contenders in these two modes may stand in one line.
     pub(crate) mixes: fn(Mode, Mode) -> bool,
-    /// Whether an entry is that of the claim that asks.
-    pub(crate) is_own: fn(&Entry, &ClaimRequest) -> bool,
     /// Where a newcomer stands.
     pub(crate) joins_at: fn(&[Entry]) -> usize,
     /// Whether it is the turn of the entry at this place.
@@ -31,7 +29,7 @@ pub(crate) struct Rules {
     /// Renews the hold of this claim; `false` if it has none.
     pub(crate) renew: fn(&mut Line, &ClaimRequest, Moment) -> bool,
     /// Takes this claim out of the line.
-    pub(crate) leave: fn(&mut Line, &Self, &ClaimRequest) -> Released,
+    pub(crate) leave: fn(&mut Line, &ClaimRequest) -> Released,
     /// Whether a claim joins the line as soon as it is named.
     pub(crate) claims_join: bool,
 }
@@ -40,7 +38,6 @@ impl Rules {
     /// Those of a store that keeps every promise.
     pub(crate) const SOUND: Self = Self {
         mixes: Mode::mixes_with,
-        is_own: |entry, request| entry.id == request.id,
         joins_at: <[Entry]>::len,
         is_turn,
         number: |line, _| line.last + 1,
@@ -86,8 +83,8 @@ pub(crate) fn renew(line: &mut Line, request: &ClaimRequest, now: Moment) -> boo
     true
 }
 
-pub(crate) fn leave(line: &mut Line, rules: &Rules, request: &ClaimRequest) -> Released {
-    let Some(at) = line.own(rules, request) else {
+pub(crate) fn leave(line: &mut Line, request: &ClaimRequest) -> Released {
+    let Some(at) = line.own(request) else {
         return Released::NotHeld;
     };
     let left = line.entries.remove(at);

@@ -26,6 +26,14 @@ pub const CONTROLS: &[&str] = &[
     "capabilities::they_are_the_ones_that_were_pinned",
 ];
 
+/// Those of them in which a lock may be handed over, or may not, as it happens: they say nothing of
+/// a store that does not hand over well.
+pub(crate) const HAND_OVERS: &[&str] = &[
+    "fencing::tokens_grow_across_release",
+    "waiting::everybody_in_the_line_is_served",
+    "release::a_dropped_guard_releases",
+];
+
 /// How many cases run at a time. Most sleep most of the time.
 pub const AT_ONCE: usize = 48;
 

@@ -7,6 +7,7 @@ use crate::flawed::Flaw;
 use crate::mutant::Mutant;
 use crate::plain::{Line, Rules, renew};
 use crate::records::Swaps;
+use crate::trial::HAND_OVERS;
 
 pub(crate) fn mutants() -> Vec<Mutant> {
     vec![
@@ -169,7 +170,8 @@ pub(crate) fn mutants() -> Vec<Mutant> {
         .killed_by(
             "fencing::tokens_grow_across_a_hand_over",
             "tokens in the order of their grants",
-        ),
+        )
+        .spoils(HAND_OVERS),
         Mutant::plain(
             55,
             "counts no tokens for those who only try",

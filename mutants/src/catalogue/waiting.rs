@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use crate::flawed::Flaw;
 use crate::mutant::Mutant;
 use crate::plain::{Rules, is_turn};
+use crate::trial::HAND_OVERS;
 
 pub(crate) fn mutants() -> Vec<Mutant> {
     vec![
@@ -30,10 +31,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             "waiting::a_release_wakes_the_next_at_once",
             "the released lock",
         )
-        .spoils(&[
-            "release::a_dropped_guard_releases",
-            "waiting::everybody_in_the_line_is_served",
-        ]),
+        .spoils(HAND_OVERS),
         Mutant::plain(
             27,
             "serves the last who came first",
@@ -106,10 +104,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             "waiting::a_release_wakes_the_next_at_once",
             "the released lock",
         )
-        .spoils(&[
-            "release::a_dropped_guard_releases",
-            "waiting::everybody_in_the_line_is_served",
-        ]),
+        .spoils(HAND_OVERS),
         Mutant::flawed(
             74,
             "has waiters look again at once, all the time",
@@ -148,10 +143,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             "unknown::asking_again_finds_the_same_hold",
             "places of one claim",
         )
-        .spoils(&[
-            "release::a_dropped_guard_releases",
-            "waiting::everybody_in_the_line_is_served",
-        ]),
+        .spoils(HAND_OVERS),
     ]
 }
 

@@ -306,5 +306,16 @@ pub(super) fn passages() -> Vec<Passage> {
             "waiting::everybody_in_the_line_is_served",
             "the lock for everybody",
         ),
+        Passage::new(
+            245,
+            "panics when its runtime has gone",
+            CALLER,
+            ".unwrap_or_else(|_| Err(Engine::gone()))",
+            ".expect(\"the runtime is there\")",
+        )
+        .killed_by(
+            "release::asked_for_after_its_runtime_has_gone",
+            "the runtime is there",
+        ),
     ]
 }

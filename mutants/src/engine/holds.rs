@@ -185,7 +185,7 @@ pub(super) fn passages() -> Vec<Passage> {
         )
         .killed_by(
             "release::dropped_on_a_thread_without_a_runtime",
-            "no reactor running",
+            "non-unwinding panic",
         ),
         Passage::new(
             231,
@@ -267,17 +267,6 @@ pub(super) fn passages() -> Vec<Passage> {
         .killed_by(
             "cancellation::an_aborted_task_gives_back_its_lock",
             "nobody holds the name",
-        ),
-        Passage::new(
-            245,
-            "panics when its runtime has gone",
-            GUARD,
-            "Err(_) => Err(Engine::gone()),",
-            "Err(_) => panic!(\"the runtime has gone\"),",
-        )
-        .killed_by(
-            "release::asked_for_after_its_runtime_has_gone",
-            "the runtime has gone",
         ),
         Passage::new(
             246,

@@ -25,11 +25,8 @@ pub(super) fn passages() -> Vec<Passage> {
             "if range.contains(&ttl) {",
             "if true {",
         )
-        .killed_by("input::ttls_out_of_range", "expected an error that says")
-        .killed_by(
-            "input::a_default_ttl_out_of_range",
-            "expected an error that says",
-        ),
+        .killed_by("input::ttls_out_of_range", "of kind InvalidInput")
+        .killed_by("input::a_default_ttl_out_of_range", "of kind InvalidInput"),
         Passage::new(
             250,
             "takes a semaphore of nothing",

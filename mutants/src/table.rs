@@ -14,7 +14,7 @@ up to date. The mutants are in [mutants/](../mutants/).
 
 The stores are tried by a test. A dozen quick cases that have nothing to do with what is wrong must
 go on passing, so that a store in which nothing works does not count as caught. The engines have to
-be built one by one: `cargo xtask mutants` does that, some twenty seconds each.
+be built one by one: `cargo xtask mutants` does that, some ten seconds each.
 
 What is left out: mistakes that need a real server (a grant to a waiter whose session has died
 there, a node of an earlier session that is taken for the own, a watch that ends by compaction), and

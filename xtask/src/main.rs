@@ -22,9 +22,9 @@ Commands:
   check     Formatting, lints, docs, each cargo feature alone, spelling, licences; changes no file
   fix       Format, and apply what clippy suggests
   examples  Run the examples, which check themselves
-  mutants   Break the engine in each way that is listed, and see that the suite notices; takes a
-            quarter of an hour. With numbers, these only; `cases` tells which cases notice no
-            broken store, `table` writes docs/mutants.md
+  mutants   Break the engine in each way that is listed and see that the suite notices, which takes
+            ten minutes. With numbers, these ways only. `cases` tells which broken stores are
+            noticed by the cases that are not listed; `table` writes docs/mutants.md
   simulate  Make 20,000 runs of the simulation, or as many as `--seeds N` says, from seed 0 or
             `--from S` on; prints the shortest history of the first that breaks a promise
   help      Print this

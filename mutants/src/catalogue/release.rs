@@ -62,10 +62,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                 ..Flaw::NONE
             },
         )
-        .killed_by(
-            "cancellation::dropped_at_any_poll_while_it_is_granted",
-            "nobody holds the name",
-        ),
+        .killed_by("cancellation::at_any_poll", "something is left"),
         Mutant::flawed(
             22,
             "says that it was held, whether it was or not",
@@ -133,10 +130,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                 ..Flaw::NONE
             },
         )
-        .killed_by(
-            "cancellation::dropped_while_it_is_granted_in_every_mode",
-            "nobody holds the name",
-        ),
+        .killed_by("cancellation::at_any_poll", "something is left"),
         Mutant::plain(
             79,
             "frees all readers with the first",

@@ -111,17 +111,10 @@ pub(super) fn passages() -> Vec<Passage> {
                 claim.left_nothing();
             }",
         )
+        .killed_by("cancellation::at_any_poll", "something is left")
         .killed_by(
-            "cancellation::dropped_at_any_poll_on_a_held_lock",
-            "and no waiters",
-        )
-        .killed_by(
-            "cancellation::dropped_at_any_poll_on_a_free_lock",
-            "nobody holds the name",
-        )
-        .killed_by(
-            "cancellation::dropped_at_any_poll_of_a_slow_store",
-            "nobody holds the name",
+            "cancellation::at_any_poll_while_answers_are_late",
+            "something is left",
         ),
         Passage::new(
             225,

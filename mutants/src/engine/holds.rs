@@ -117,12 +117,8 @@ pub(super) fn passages() -> Vec<Passage> {
             210,
             "does not listen when the store says that a hold is gone",
             HOLD,
-            "self.end(Loss::Revoked);
-    }
-}",
-            "drop(self);
-    }
-}",
+            "self.end(self.loss_at(self.engine.now()).unwrap_or(Loss::Revoked));",
+            "drop(self);",
         )
         .killed_by(
             "loss::a_revocation_that_is_pushed_is_told_at_once",
@@ -180,7 +176,7 @@ pub(super) fn passages() -> Vec<Passage> {
             230,
             "needs a runtime where a guard is dropped",
             "core/src/engine.rs",
-            "self.runtime.spawn(task);",
+            "sync::spawn(&self.runtime, task);",
             "tokio::spawn(task);",
         )
         .killed_by(

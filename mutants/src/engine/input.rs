@@ -17,7 +17,7 @@ pub(super) fn passages() -> Vec<Passage> {
         )
         .killed_by("input::bad_names", "it succeeded")
         .killed_by("input::bad_namespaces", "it succeeded")
-        .killed_by("input::bad_labels", "it succeeded"),
+        .killed_by("input::labels", "it succeeded"),
         Passage::new(
             249,
             "takes any TTL",
@@ -34,7 +34,7 @@ pub(super) fn passages() -> Vec<Passage> {
             "if self.mode == (Mode::Permit { limit: 0 }) {",
             "if false {",
         )
-        .killed_by("input::no_permits", "expected an answer"),
+        .killed_by("input::limits_of_permits", "expected an answer"),
         Passage::new(
             251,
             "takes a hold of no length",
@@ -42,6 +42,6 @@ pub(super) fn passages() -> Vec<Passage> {
             "if self.max_hold == Some(Duration::ZERO) {",
             "if false {",
         )
-        .killed_by("input::no_time_to_hold", "it succeeded"),
+        .killed_by("input::times_to_hold", "it succeeded"),
     ]
 }

@@ -47,7 +47,7 @@ pub struct Served {
 
 impl Server {
     /// How much longer than its TTL a session may live.
-    pub const SLACK: Duration = Duration::from_millis(100);
+    pub const SLACK: Duration = Duration::from_millis(20);
 
     /// A server without sessions. `floor` is the least number of the next grant.
     pub fn new(floor: fn() -> u64) -> Self {

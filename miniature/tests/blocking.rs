@@ -24,7 +24,7 @@ impl Harness for Miniature {
         pinned.push = true;
         pinned.waits_on_server = true;
         pinned.expiry = Expiry::PerSession;
-        pinned.slack = Duration::from_millis(100);
+        pinned.slack = Duration::from_millis(20);
         pinned.fencing = Fencing::Strict;
         pinned.may_forget = false;
         pinned

@@ -23,7 +23,7 @@ impl Harness for Miniature {
         pinned.fair = Fair::Yes;
         pinned.push = true;
         pinned.expiry = Expiry::PerSession;
-        pinned.slack = Duration::from_millis(100);
+        pinned.slack = Duration::from_millis(20);
         pinned.fencing = Fencing::Strict;
         pinned.may_forget = false;
         pinned

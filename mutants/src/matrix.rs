@@ -32,7 +32,7 @@ pub(crate) fn run() -> ExitCode {
 /// What the case notices first.
 fn noticed(mutants: &[Mutant], case: &str) -> String {
     for mutant in near_first(mutants, case) {
-        match check(Arc::new(mutant.store()), case) {
+        match check(Arc::new(mutant.store(mutant.base)), case) {
             Verdict::Passed => {}
             Verdict::Failed(failure) => return format!("{}: {failure}", mutant.number),
             verdict => return format!("{verdict:?}"),

@@ -15,7 +15,7 @@ pub struct Mutant {
     pub does: &'static str,
     /// What it is made of.
     pub base: Base,
-    open: Box<dyn Fn() -> Store + Send + Sync>,
+    open: Box<dyn Fn(Base) -> Store + Send + Sync>,
     /// The cases that fail on it.
     pub killers: Vec<Killer>,
     /// Quick cases that may well fail on it too, so that they say nothing.
@@ -33,15 +33,17 @@ pub struct Killer {
 
 impl Mutant {
     pub(crate) fn flawed(number: u32, does: &'static str, flaw: Flaw) -> Self {
-        Self::new(number, does, Base::Memory, move || Store::flawed(flaw))
+        Self::new(number, does, Base::Memory, move |base| {
+            Store::flawed(base, flaw)
+        })
     }
 
     pub(crate) fn plain(number: u32, does: &'static str, rules: Rules) -> Self {
-        Self::new(number, does, Base::Plain, move || Store::plain(rules))
+        Self::new(number, does, Base::Plain, move |_| Store::plain(rules))
     }
 
     pub(crate) fn records(number: u32, does: &'static str, rules: Swaps) -> Self {
-        Self::new(number, does, Base::Records, move || Store::records(rules))
+        Self::new(number, does, Base::Records, move |_| Store::records(rules))
     }
 
     /// A store with nothing wrong about it but what its author says of it.
@@ -50,14 +52,16 @@ impl Mutant {
         does: &'static str,
         declare: fn(&mut Capabilities),
     ) -> Self {
-        Self::new(number, does, Base::Plain, move || Store::declaring(declare))
+        Self::new(number, does, Base::Plain, move |_| {
+            Store::declaring(declare)
+        })
     }
 
     fn new(
         number: u32,
         does: &'static str,
         base: Base,
-        open: impl Fn() -> Store + Send + Sync + 'static,
+        open: impl Fn(Base) -> Store + Send + Sync + 'static,
     ) -> Self {
         Self {
             number,
@@ -78,9 +82,9 @@ impl Mutant {
         Self { spoilt, ..self }
     }
 
-    /// The store, new and empty.
-    pub fn store(&self) -> Store {
-        (self.open)()
+    /// The store, new and empty; where the flaw can be had over any store, over this one.
+    pub fn store(&self, base: Base) -> Store {
+        (self.open)(base)
     }
 }
 

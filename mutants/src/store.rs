@@ -6,6 +6,7 @@ use distlock_conformance::Harness;
 use distlock_core::backend::Backend;
 use distlock_core::{Capabilities, CasBackend, Result};
 use distlock_memory::MemoryBackend;
+use distlock_miniature::{BlockingBackend, Direct, SessionBackend};
 
 use crate::flawed::{Flaw, Flawed};
 use crate::plain::{Plain, Rules};
@@ -27,26 +28,41 @@ pub enum Base {
     Plain,
     /// A store of records, for what authors of a `CasStore` get wrong.
     Records,
+    /// The miniature whose claims stand under sessions, behind the same as the in-process store.
+    Sessions,
+    /// The miniature whose claims wait on the server, likewise.
+    Blocking,
 }
 
 impl Base {
     /// The store, with nothing wrong about it.
     pub fn sound(self) -> Store {
         match self {
-            Self::Memory => Store::flawed(Flaw::NONE),
             Self::Plain => Store::plain(Rules::SOUND),
             Self::Records => Store::records(Swaps::SOUND),
+            decorated => Store::flawed(decorated, Flaw::NONE),
         }
     }
 }
 
 impl Store {
-    /// The in-process store of the project, with a flaw.
-    pub(crate) fn flawed(flaw: Flaw) -> Self {
-        let memory = MemoryBackend::new();
+    /// A store of the project with a flaw: the in-process one, or that of the base.
+    pub(crate) fn flawed(base: Base, flaw: Flaw) -> Self {
+        let server = Direct::new();
+        match base {
+            Base::Sessions => Self::behind(flaw, move || SessionBackend::new(server.clone())),
+            Base::Blocking => Self::behind(flaw, move || BlockingBackend::new(server.clone())),
+            _ => {
+                let memory = MemoryBackend::new();
+                Self::behind(flaw, move || memory.clone())
+            }
+        }
+    }
+
+    fn behind<B: Backend>(flaw: Flaw, client: impl Fn() -> B + Send + Sync + 'static) -> Self {
         Self {
-            capabilities: memory.capabilities().clone(),
-            client: Box::new(move || Box::new(Flawed::new(memory.clone(), flaw))),
+            capabilities: client().capabilities().clone(),
+            client: Box::new(move || Box::new(Flawed::new(client(), flaw))),
         }
     }
 

@@ -7,7 +7,7 @@ use std::thread;
 use distlock_conformance::{Verdict, check};
 
 use crate::mutant::{Killer, Mutant};
-use crate::store::Store;
+use crate::store::{Base, Store};
 
 /// Cases of all kinds that are done within moments. Of these, only its killers may fail on a
 /// mutant: it is to be told by what it does wrong, and not because nothing works.
@@ -42,6 +42,8 @@ pub const AT_ONCE: usize = 48;
 pub struct Trial<'a> {
     /// Whose store it is.
     pub mutant: &'a Mutant,
+    /// What the store is made of.
+    pub base: Base,
     /// `promise::case`.
     pub case: &'a str,
     /// What it is to come to.
@@ -78,12 +80,14 @@ pub fn proof(mutants: &[Mutant]) -> Vec<Trial<'_>> {
             let (case, expected) = (killer.case, Expected::Fails(killer));
             trials.push(Trial {
                 mutant,
+                base: mutant.base,
                 case,
                 expected,
             });
             if sound.insert((mutant.base, case)) {
                 trials.push(Trial {
                     mutant,
+                    base: mutant.base,
                     case,
                     expected: Expected::SoundPasses,
                 });
@@ -98,12 +102,28 @@ pub fn proof(mutants: &[Mutant]) -> Vec<Trial<'_>> {
         for &case in CONTROLS.iter().filter(|case| !may_fail(case)) {
             trials.push(Trial {
                 mutant,
+                base: mutant.base,
                 case,
                 expected: Expected::Passes,
             });
         }
     }
     trials
+}
+
+/// What shows that the suite catches them over this store as well, where the flaw can be had over
+/// any. A killer that does not suit the store says nothing; one of those that do is enough.
+pub fn proof_over(mutants: &[Mutant], base: Base) -> Vec<Trial<'_>> {
+    let over_any = mutants.iter().filter(|mutant| mutant.base == Base::Memory);
+    over_any
+        .flat_map(|mutant| mutant.killers.iter().map(move |killer| (mutant, killer)))
+        .map(|(mutant, killer)| Trial {
+            mutant,
+            base,
+            case: killer.case,
+            expected: Expected::Fails(killer),
+        })
+        .collect()
 }
 
 /// Runs all of them.
@@ -138,8 +158,8 @@ impl<'a> Trial<'a> {
 
     fn store(&self) -> Store {
         match self.expected {
-            Expected::SoundPasses => self.mutant.base.sound(),
-            _ => self.mutant.store(),
+            Expected::SoundPasses => self.base.sound(),
+            _ => self.mutant.store(self.base),
         }
     }
 }
@@ -151,6 +171,7 @@ impl Tried<'_> {
             mutant,
             case,
             expected,
+            ..
         } = &self.trial;
         let Mutant { number, does, .. } = mutant;
         let complaint = match (expected, &self.verdict) {

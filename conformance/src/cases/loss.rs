@@ -8,7 +8,7 @@ use distlock_core::{ErrorKind, Guard, Loss, Moment};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::case::Case;
+use crate::case::{Case, Need};
 use crate::context::{ALLOWANCE, Context, refused, soon, within};
 use crate::failure::Outcome;
 use crate::faults::{Fault, Verb, Which};
@@ -23,11 +23,15 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_hold_that_the_store_forgot_is_told_at_its_renewal),
         Case::of(a_revocation_that_is_pushed_is_told_at_once),
         Case::of(a_revocation_that_is_pushed_while_a_renewal_hangs_is_told_at_once),
+        Case::of(a_revocation_that_overtakes_the_grant_is_told),
+        Case::of(a_place_that_was_said_to_be_gone_is_no_loss_of_the_grant)
+            .needs([Need::StandsInLine]),
         Case::of(everybody_is_told),
         Case::of(a_lost_guard_stays_lost_and_frees_the_name),
         Case::of(an_answer_that_comes_after_the_end_brings_nothing_back),
         Case::of(release_is_told_as_such),
         Case::of(work_under_the_lock_ends_with_the_lock),
+        Case::of(a_run_whose_lock_was_lost_says_so),
         Case::of(ensure_tells_the_loss),
         Case::of(an_empty_line_behind_a_lost_hold_moves_up),
     ]
@@ -158,6 +162,7 @@ async fn a_revocation_that_is_pushed_is_told_at_once(cx: Context) -> Outcome {
         !guard.is_held(),
         "held, though the store has said that it is gone"
     );
+    assert_eq!(guard.valid_for(), Duration::ZERO);
     assert_eq!(soon("the loss", guard.lost()).await?, Loss::Revoked);
     assert_eq!(
         faults.count(Verb::Renew),
@@ -182,6 +187,43 @@ async fn a_revocation_that_is_pushed_while_a_renewal_hangs_is_told_at_once(cx: C
         "held, though the store has said that it is gone"
     );
     assert_eq!(within(ttl / 4, "the loss", lost).await?, Loss::Revoked);
+    Ok(())
+}
+
+/// The store says so before the answer that grants the hold has come.
+async fn a_revocation_that_overtakes_the_grant_is_told(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let late = Duration::from_millis(500);
+    faults.add(Verb::Attempt, Which::Nth(1), Fault::DelayReply(late));
+    let acquiring = tokio::spawn(locks.lock(cx.name()).acquire());
+    soon("a request", faults.seen(Verb::Attempt, 1)).await?;
+    faults.tell_gone();
+    let guard = soon("the grant", acquiring).await???;
+    assert_eq!(soon("the loss", guard.lost()).await?, Loss::Revoked);
+    refused(ErrorKind::Lost, guard.release().await)?;
+    Ok(())
+}
+
+/// What the store said of a place in line does not count against what it granted to a later
+/// request.
+async fn a_place_that_was_said_to_be_gone_is_no_loss_of_the_grant(cx: Context) -> Outcome {
+    let one = cx.client().await?;
+    let (other, faults) = cx.faulty().await?;
+    let name = cx.name();
+    let holder = one.lock(&name).acquire().await?;
+    let waiting = tokio::spawn(other.lock(&name).acquire());
+    cx.until_waiting(&name, 1).await?;
+    faults.tell_gone();
+    let asked = faults.count(Verb::Attempt);
+    faults.tell_look();
+    soon("another request", faults.seen(Verb::Attempt, asked + 1)).await?;
+    holder.release().await?;
+    let guard = soon("the lock", waiting).await???;
+    assert!(
+        guard.is_held(),
+        "lost, though all that the store said to be gone was a place in line, before the grant"
+    );
+    guard.release().await?;
     Ok(())
 }
 
@@ -298,6 +340,15 @@ async fn work_under_the_lock_ends_with_the_lock(cx: Context) -> Outcome {
         "the work goes on without the lock"
     );
     refused(ErrorKind::Lost, guard.while_held(async { 42 }).await)?;
+    Ok(())
+}
+
+/// The work is done, but the store had forgotten the hold meanwhile, as the release finds out.
+async fn a_run_whose_lock_was_lost_says_so(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let lock = locks.lock(cx.name());
+    let run = lock.run(async |_| faults.add(Verb::Release, Which::Nth(1), Fault::Forget));
+    refused(ErrorKind::Lost, soon("an answer", run).await?)?;
     Ok(())
 }
 

@@ -19,9 +19,11 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_place_in_line_outlives_its_ttl).needs([Need::Fair]),
         Case::of(a_hold_that_waited_long_is_kept).needs([Need::Fair]),
         Case::of(renewals_come_as_often_as_they_should),
+        Case::of(a_renewal_comes_within_a_third_of_the_ttl),
         Case::of(nothing_is_renewed_after_release),
         Case::of(max_hold_ends_the_hold_and_frees_the_name),
         Case::of(a_max_hold_within_the_ttl_means_no_renewal),
+        Case::of(no_renewal_ensures_more_than_max_hold_allows),
         Case::of(a_renewal_after_expiry_revives_nothing),
         Case::of(a_renewal_after_release_revives_nothing),
         Case::of(a_renewal_after_a_successor_leaves_it_alone),
@@ -140,6 +142,15 @@ async fn renewals_come_as_often_as_they_should(cx: Context) -> Outcome {
     Ok(())
 }
 
+/// Under a TTL so long that a loaded machine does not count.
+async fn a_renewal_comes_within_a_third_of_the_ttl(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let _guard = locks.lock(cx.name()).acquire().await?;
+    let limit = cx.calm() / 3 + ALLOWANCE;
+    within(limit, "a renewal", faults.seen(Verb::Renew, 1)).await?;
+    Ok(())
+}
+
 /// A released hold is not renewed any more, and does not come back.
 async fn nothing_is_renewed_after_release(cx: Context) -> Outcome {
     let (locks, faults) = cx.faulty().await?;
@@ -225,6 +236,19 @@ async fn a_max_hold_within_the_ttl_means_no_renewal(cx: Context) -> Outcome {
             "renewals of a hold that its first grant outlasts"
         );
     }
+    Ok(())
+}
+
+/// Who needs the lock for longer than its `max_hold` is told so, without being kept waiting.
+async fn no_renewal_ensures_more_than_max_hold_allows(cx: Context) -> Outcome {
+    let locks = cx.client().await?;
+    let lock = locks.lock(cx.name()).max_hold(cx.calm() / 2);
+    let guard = lock.acquire().await?;
+    let ensured = soon("an answer", guard.ensure(cx.calm() * 3 / 4)).await?;
+    let error = refused(ErrorKind::Lost, ensured)?.to_string();
+    assert!(error.contains("max_hold"), "an error that says `{error}`");
+    assert!(guard.is_held(), "lost long before its max_hold");
+    guard.release().await?;
     Ok(())
 }
 

@@ -23,6 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(grants_that_always_come_too_late_are_an_error),
         Case::of(validity_ends_on_time_while_renewals_fail),
         Case::of(a_blocked_runtime_sees_the_loss_at_its_first_look),
+        Case::of(work_that_blocks_past_the_validity_gives_nothing),
         Case::of(a_thread_of_its_own_holds_while_the_application_blocks),
     ]
 }
@@ -295,7 +296,19 @@ async fn a_blocked_runtime_sees_the_loss_at_its_first_look(cx: Context) -> Outco
     Ok(())
 }
 
-/// With a thread of its own, the same application keeps its lock.
+/// Work that blocks so long, and is then done, was not done under the lock.
+async fn work_that_blocks_past_the_validity_gives_nothing(cx: Context) -> Outcome {
+    let output = cx.elsewhere(|cx| async move {
+        let locks = cx.client().await?;
+        let guard = locks.lock(cx.name()).ttl(cx.ttl()).acquire().await?;
+        let work = async { std::thread::sleep(cx.ttl().mul_f64(1.2)) };
+        guard.while_held(work).await
+    });
+    refused(ErrorKind::Lost, output.await)?;
+    Ok(())
+}
+
+/// With a thread of its own, an application that does so keeps its lock.
 async fn a_thread_of_its_own_holds_while_the_application_blocks(cx: Context) -> Outcome {
     let held = cx.elsewhere(|cx| async move {
         let (builder, store) = (cx.builder(), cx.clone());

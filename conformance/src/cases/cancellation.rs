@@ -399,22 +399,25 @@ async fn a_neighbour_inherits_no_more_than_the_place(cx: Context) -> Outcome {
     let [one, two] = cx.clients().await?;
     let name = cx.name();
     let limit = cx.ttl() / 3;
-    let holder = one.lock(&name).acquire().await?;
-    let mut gives_up = two.lock(&name).max_hold(limit).acquire();
-    assert!(poll_once(&mut gives_up).await.is_pending());
-    cx.until_waiting(&name, 1).await?;
-    let mut neighbour = two.lock(&name).acquire();
-    assert!(poll_once(&mut neighbour).await.is_pending());
-    sleep(Duration::from_millis(20)).await;
-    drop(gives_up);
-    holder.release().await?;
-    let guard = soon("the lock for the neighbour", neighbour).await??;
-    sleep(2 * limit).await;
-    assert!(
-        guard.is_held(),
-        "a hold without a limit ended by the limit of another"
-    );
-    guard.release().await?;
+    let lock = two.lock(&name);
+    for other in [lock.clone().max_hold(limit), lock.clone().ttl(cx.steady())] {
+        let holder = one.lock(&name).acquire().await?;
+        let mut gives_up = other.acquire();
+        assert!(poll_once(&mut gives_up).await.is_pending());
+        cx.until_waiting(&name, 1).await?;
+        let mut neighbour = lock.acquire();
+        assert!(poll_once(&mut neighbour).await.is_pending());
+        sleep(Duration::from_millis(20)).await;
+        drop(gives_up);
+        holder.release().await?;
+        let guard = soon("the lock for the neighbour", neighbour).await??;
+        sleep(2 * limit).await;
+        assert!(
+            guard.is_held() && guard.valid_for() > cx.steady(),
+            "a hold ends by the limit, or the TTL, of another: {guard:?}"
+        );
+        guard.release().await?;
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use crate::case::{Case, Need};
 use crate::context::{ALLOWANCE, Context, refused, soon, within};
 use crate::failure::Outcome;
 use crate::faults::{Fault, Verb, Which};
-use crate::polling::drop_after_polls;
+use crate::polling::{drop_after_polls, poll_once};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -32,6 +32,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(dropped_after_its_runtime_has_gone),
         Case::of(asked_for_after_its_runtime_has_gone),
         Case::of(settle_waits_for_what_was_dropped),
+        Case::of(settle_waits_for_what_timed_out_or_failed),
+        Case::of(settle_waits_for_nothing_newer),
         Case::of(a_run_releases_when_its_work_is_done),
         Case::of(a_run_releases_when_its_work_panics),
         Case::of(a_run_releases_when_it_is_dropped),
@@ -205,8 +207,8 @@ async fn not_held_up_by_a_renewal_that_hangs(cx: Context) -> Outcome {
 }
 
 /// A store that does not confirm for a TTL: the caller is told, and the release does not stop for
-/// that. It does when the claim can no longer be alive; a session may live for ever, so under one it
-/// goes on until the store confirms.
+/// that. It does when the claim can no longer be alive; a session may live for ever, so under one
+/// it goes on until the store confirms.
 async fn unconfirmed_for_too_long_is_an_error_and_goes_on(cx: Context) -> Outcome {
     let ttl = 2 * cx.ttl();
     let (locks, faults) = cx.faulty().await?;
@@ -374,6 +376,59 @@ async fn settle_waits_for_what_was_dropped(cx: Context) -> Outcome {
             "something is left after `settle`"
         );
     }
+    Ok(())
+}
+
+/// A grant whose answer comes after the time limit, or never and then an error, is given back.
+async fn settle_waits_for_what_timed_out_or_failed(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let (limit, late) = (Duration::from_millis(50), Duration::from_millis(500));
+    let fatal = ErrorKind::Unexpected;
+    for (first, limit, kind) in [
+        (Fault::DelayReply(late), limit, ErrorKind::TimedOut),
+        (Fault::LoseReply, Duration::MAX, fatal),
+    ] {
+        let name = cx.name();
+        faults.add(Verb::Attempt, Which::Nth(1), first);
+        faults.add(Verb::Attempt, Which::Nth(2), Fault::Fail(fatal));
+        faults.add(Verb::Release, Which::Nth(1), Fault::DelayRequest(late));
+        let acquiring = locks.lock(&name).acquire_within(limit);
+        refused(kind, soon("an answer", acquiring).await?)?;
+        soon("the end of it", locks.settle()).await?;
+        assert!(
+            cx.state(&name).await?.is_free(),
+            "something is left after `settle`, of what ended as {kind:?}"
+        );
+        faults.heal();
+    }
+    Ok(())
+}
+
+/// What is dropped after the call is not waited for; and of several that settle, all are told.
+async fn settle_waits_for_nothing_newer(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let (older, newer) = (cx.name(), cx.name());
+    let [first, second] = [
+        locks.lock(&older).acquire().await?,
+        locks.lock(&newer).acquire().await?,
+    ];
+    let delay = Duration::from_millis(300);
+    faults.add(Verb::Release, Which::Nth(1), Fault::DelayRequest(delay));
+    drop(first);
+    soon("a release", faults.seen(Verb::Release, 1)).await?;
+    let mut settling = [(); 3].map(|()| Box::pin(locks.settle()));
+    for settle in &mut settling {
+        assert!(poll_once(settle).await.is_pending(), "nothing to settle");
+    }
+    faults.add(Verb::Release, Which::All, Fault::LoseRequest);
+    drop(second);
+    for settle in settling {
+        soon("the end of what was dropped before", settle).await?;
+    }
+    assert!(cx.state(&older).await?.is_free());
+    faults.heal();
+    soon("the end of the rest", locks.settle()).await?;
+    assert!(cx.state(&newer).await?.is_free());
     Ok(())
 }
 

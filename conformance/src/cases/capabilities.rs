@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::case::{Case, Need};
 use crate::context::{Context, refused, soon, within};
 use crate::failure::Outcome;
+use crate::faults::Verb;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -22,6 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(the_expiry_shown_is_the_expiry_kept),
         Case::of(a_watch_tells_every_change_that_lasts),
         Case::of(a_watch_tells_an_expiry),
+        Case::of(a_watch_that_was_dropped_asks_no_more),
     ]
 }
 
@@ -101,7 +103,7 @@ async fn modes_that_are_missing_are_unsupported(cx: Context) -> Outcome {
         )?;
     }
     assert_eq!(
-        faults.count(crate::faults::Verb::Attempt),
+        faults.count(Verb::Attempt),
         0,
         "asked of a store that cannot"
     );
@@ -362,5 +364,25 @@ async fn a_watch_tells_an_expiry(cx: Context) -> Outcome {
     )
     .await??;
     assert!(state.is_free(), "{state:?}");
+    Ok(())
+}
+
+/// Nobody looks, so the store is left alone, whatever happens to the name.
+async fn a_watch_that_was_dropped_asks_no_more(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let name = cx.name();
+    let mut watch = locks.watch(&name);
+    soon("the state now", watch.next()).await??;
+    drop(watch);
+    let asked = faults.count(Verb::Inspect);
+    for _ in 0..5 {
+        locks.lock(&name).acquire().await?.release().await?;
+        sleep(Duration::from_millis(300)).await;
+    }
+    assert!(
+        faults.count(Verb::Inspect) <= asked + 1,
+        "{} inspections after the watch was dropped",
+        faults.count(Verb::Inspect) - asked
+    );
     Ok(())
 }

@@ -310,6 +310,9 @@ async fn bad_drifts(cx: Context) -> Outcome {
         (0.3, cx.calm() * 3 / 10),
     ] {
         says(built(share, constant), HALF)?;
+        let (builder, backend) = (cx.builder().drift(share, constant), Arc::clone(&backend));
+        let built = builder.build_on_own_thread(async move || Ok(backend));
+        says(built.await, HALF)?;
     }
     nothing_was_sent(&faults);
     for (share, constant) in [

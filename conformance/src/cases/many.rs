@@ -22,6 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(many_readers_of_one_name).needs([Need::Shared]),
         Case::of(many_permits_of_one_name).needs([Need::Permits]),
         Case::of(locks_that_share_a_backend_end_apart),
+        Case::of(the_last_of_the_locks_closes_the_store),
         Case::of(a_runtime_that_is_blocked_holds_up_no_other),
     ]
 }
@@ -40,6 +41,26 @@ async fn locks_that_share_a_backend_end_apart(cx: Context) -> Outcome {
     assert!(guard.is_held(), "renewed, though the other has ended");
     guard.release().await?;
     other.lock(&name).acquire().await?.release().await?;
+    Ok(())
+}
+
+/// The store is closed once, when the last that was made from the locks has gone: neither before,
+/// nor never.
+async fn the_last_of_the_locks_closes_the_store(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let guard = locks.lock(cx.name()).acquire().await?;
+    drop(locks.clone());
+    drop(locks);
+    sleep(Duration::from_millis(50)).await;
+    assert!(guard.is_held() && faults.closed() == 0, "closed while held");
+    guard.release().await?;
+    let closed = async {
+        while faults.closed() == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("the end of the store's client", closed).await?;
+    assert_eq!(faults.closed(), 1, "times that the store was closed");
     Ok(())
 }
 

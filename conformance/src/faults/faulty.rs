@@ -60,5 +60,6 @@ impl<B: Backend> Backend for Faulty<B> {
 
     async fn close(&self, by: Deadline) {
         self.inner.close(by).await;
+        self.faults.note_close();
     }
 }

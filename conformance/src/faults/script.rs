@@ -77,6 +77,7 @@ struct Script {
     wake_ups: WakeUps,
     woken: u32,
     abandoned: u32,
+    closed: u32,
     claims: Vec<Signals>,
 }
 
@@ -113,6 +114,11 @@ impl Faults {
     /// its runtime shuts down.
     pub fn abandoned(&self) -> u32 {
         self.script().abandoned
+    }
+
+    /// How often the engine has closed the backend.
+    pub fn closed(&self) -> u32 {
+        self.script().closed
     }
 
     /// Resolves once the engine has begun so many requests of this kind.
@@ -166,6 +172,11 @@ impl Faults {
         let output = request.await;
         underway.is_done = true;
         output
+    }
+
+    /// Notes that the engine has closed the backend.
+    pub(super) fn note_close(&self) {
+        self.script().closed += 1;
     }
 
     /// Notes a wake-up, and says what is to become of it.

@@ -65,11 +65,12 @@ proptest! {
 
     #[test]
     fn a_ttl_is_in_the_range_or_refused(ttl in durations()) {
+        const STEP: Duration = Duration::from_millis(1);
         let range = Duration::from_millis(500)..=Duration::from_secs(3600);
         match Ttl::new(ttl, &Capabilities::new("test", range.clone())) {
             Ok(taken) => {
                 prop_assert!(range.contains(&ttl));
-                prop_assert_eq!(taken.get(), ttl);
+                prop_assert!(taken.get() <= ttl && ttl - taken.get() < STEP, "{taken:?}");
             }
             Err(error) => {
                 prop_assert!(!range.contains(&ttl));

@@ -72,6 +72,8 @@ struct Round {
 
 /// How far apart polls are where something takes its time.
 const SLOW: Duration = Duration::from_millis(4);
+/// How far apart polls are once there are many.
+const STEADY: Duration = Duration::from_millis(1);
 /// A future in a line that does not move has told all it can after so many attempts; or polls,
 /// where the first attempt waits on the server.
 const ATTEMPTS: u32 = 4;
@@ -83,6 +85,15 @@ impl Line {
     /// Whether a future of this kind meets this line at all.
     pub(super) fn suits(self, ask: Ask) -> bool {
         self != Self::InFlight || !ask.holds()
+    }
+
+    /// Whether somebody who waits is served in each round.
+    pub(super) fn hands_over(self, ask: Ask) -> bool {
+        match self {
+            Self::Free => false,
+            Self::Contended => ask.holds(),
+            Self::InFlight => true,
+        }
     }
 }
 
@@ -165,9 +176,15 @@ impl Sweep {
             }
             others.let_go();
         }
+        // Whatever took no longer than so many polls in a row has been met; a store that is further
+        // away is to be met as well, and in reasonable time.
+        let pace = match polls {
+            0..32 => self.pace,
+            _ => self.pace.max(STEADY),
+        };
         let outcome = self
             .place
-            .poll_and_drop(cx, self.poked(asked), polls, self.pace)
+            .poll_and_drop(cx, self.poked(asked), polls, pace)
             .await?;
 
         soon("withdrawals", locks.settle()).await?;

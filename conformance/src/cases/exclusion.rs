@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlock_core::{ErrorKind, Locks};
+use distlock_core::backend::Backend;
+use distlock_core::{ErrorKind, Locks, Mode};
 use tokio::task::JoinSet;
 
 use crate::case::{Case, Need};
@@ -24,7 +25,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_semaphore_on_a_lock_is_a_conflict).needs([Need::Permits]),
         Case::of(a_lock_on_a_semaphore_is_a_conflict).needs([Need::Permits]),
         Case::of(two_limits_are_a_conflict).needs([Need::Permits]),
+        Case::of(a_conflict_is_that_of_one_claim).needs([Need::Permits]),
         Case::of(a_free_name_takes_any_mode).needs([Need::Shared, Need::Permits]),
+        Case::of(the_dead_conflict_with_nobody).needs([Need::Permits]),
         Case::of(no_update_is_lost_under_contention),
         Case::of(readers_and_writers_never_meet).needs([Need::Shared]),
         Case::of(permits_never_exceed_the_limit).needs([Need::Permits]),
@@ -240,6 +243,31 @@ async fn two_limits_are_a_conflict(cx: Context) -> Outcome {
     Ok(())
 }
 
+/// Of claims that one client makes at the same time, those of another limit are refused, and no
+/// others.
+async fn a_conflict_is_that_of_one_claim(cx: Context) -> Outcome {
+    const LIMIT: u32 = 32;
+    let backend: Arc<dyn Backend> = Arc::from(cx.backend().await?);
+    let name = cx.name();
+    let first = cx.client().await?;
+    let _permit = first.semaphore(&name, LIMIT).acquire().await?;
+    let mut tries = JoinSet::new();
+    for number in 0..LIMIT - 1 {
+        // In turns, and of several `Locks`, so that no line of waiters keeps them apart.
+        let limit = LIMIT + number % 2;
+        let (name, locks) = (name.clone(), cx.builder().build(Arc::clone(&backend))?);
+        tries.spawn(async move { (limit, locks.semaphore(name, limit).try_acquire().await) });
+    }
+    for (limit, tried) in soon("answers to all tries", tries.join_all()).await? {
+        if limit == LIMIT {
+            assert!(tried?.is_some(), "a permit that is free");
+        } else {
+            refused(ErrorKind::Conflict, tried)?;
+        }
+    }
+    Ok(())
+}
+
 /// A conflict ends with its cause: once a name is free, it takes any mode, one after the other.
 async fn a_free_name_takes_any_mode(cx: Context) -> Outcome {
     let locks = cx.client().await?;
@@ -250,6 +278,21 @@ async fn a_free_name_takes_any_mode(cx: Context) -> Outcome {
         locks.rw_lock(&name).read().await?.release().await?;
         locks.lock(&name).acquire().await?.release().await?;
     }
+    Ok(())
+}
+
+/// What has expired is in nobody's way, whatever its mode.
+async fn the_dead_conflict_with_nobody(cx: Context) -> Outcome {
+    let locks = cx.client().await?;
+    let name = cx.name();
+    let dead = cx.bare(&name, Mode::Permit { limit: 2 }, cx.ttl()).await?;
+    dead.hold().await?;
+    let limit = cx.gone_by(cx.ttl());
+    cx.until_within(limit, &name, "an expired permit to be gone", |state| {
+        state.is_free()
+    })
+    .await?;
+    assert!(locks.lock(&name).try_acquire().await?.is_some());
     Ok(())
 }
 

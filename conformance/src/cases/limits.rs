@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use distlock_core::{ErrorKind, Locks, Moment};
+use distlock_core::backend::Attempt;
+use distlock_core::{ErrorKind, Locks, Mode, Moment};
 use tokio::time::sleep;
 
 use crate::case::{Case, Need};
@@ -14,6 +15,8 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::of(a_try_on_a_held_lock_is_none_and_leaves_nothing),
         Case::of(tries_of_every_mode_leave_nothing).needs([Need::Shared, Need::Permits]),
+        Case::of(a_waiter_that_only_tries_any_more_lets_in_those_behind_it)
+            .needs([Need::Fair, Need::Shared]),
         Case::of(a_try_after_a_drop_succeeds),
         Case::of(one_of_two_tries_on_a_free_lock_succeeds),
         Case::of(a_time_limit_is_kept),
@@ -71,6 +74,28 @@ async fn tries_of_every_mode_leave_nothing(cx: Context) -> Outcome {
             "after tries of every mode: {state:?}"
         );
     }
+    Ok(())
+}
+
+/// A claim that stood in line, and asks again without waiting, leaves the line; nobody else says a
+/// word then, and the reader behind it has the name all the same.
+async fn a_waiter_that_only_tries_any_more_lets_in_those_behind_it(cx: Context) -> Outcome {
+    let [one, other] = cx.clients().await?;
+    let name = cx.name();
+    let _reader = one.rw_lock(&name).read().await?;
+    let writer = cx.bare(&name, Mode::Exclusive, cx.calm()).await?;
+    writer.wait().await?;
+    let reading = tokio::spawn(other.rw_lock(&name).read());
+    cx.until_waiting(&name, 2).await?;
+    let tried = writer.attempt_once().await?;
+    assert!(
+        matches!(tried, Attempt::Blocked(_)),
+        "a try beside a reader: {tried:?}"
+    );
+    soon("the lock for a reader behind nobody but readers", reading)
+        .await???
+        .release()
+        .await?;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_second_release_finds_nothing),
         Case::of(a_release_of_what_never_asked_finds_nothing),
         Case::of(a_waiter_s_release_gives_up_its_place),
+        Case::of(a_release_after_expiry_finds_nothing),
         Case::of(a_late_release_leaves_the_successor_alone),
         Case::of(a_reader_s_release_leaves_the_others).needs([Need::Shared]),
         Case::of(asked_for_until_it_is_done),
@@ -84,6 +85,24 @@ async fn a_waiter_s_release_gives_up_its_place(cx: Context) -> Outcome {
     assert!(
         cx.state(&name).await?.is_free(),
         "a place that was given up was granted"
+    );
+    Ok(())
+}
+
+/// What has expired is not released any more, though nobody has asked for the name since.
+async fn a_release_after_expiry_finds_nothing(cx: Context) -> Outcome {
+    let name = cx.name();
+    let claim = cx.bare(&name, Mode::Exclusive, cx.ttl()).await?;
+    claim.hold().await?;
+    let limit = cx.gone_by(cx.ttl());
+    cx.until_within(limit, &name, "an expired hold to be gone", |state| {
+        state.is_free()
+    })
+    .await?;
+    assert_eq!(
+        claim.release().await?,
+        Released::NotHeld,
+        "of a hold that has expired"
     );
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use distlock_core::{Locks, Moment};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
 use crate::case::{Case, Need};
@@ -23,6 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(whichever_permit_is_freed_goes_to_the_first_waiter)
             .needs([Need::Fair, Need::Permits]),
         Case::of(a_release_wakes_the_next_at_once).needs([Need::Push]),
+        Case::of(a_release_wakes_one_who_is_just_coming).needs([Need::Push]),
         Case::of(a_wake_up_that_is_lost_costs_a_recheck),
         Case::of(any_one_wake_up_that_is_lost_or_late_costs_a_recheck),
         Case::of(wake_ups_that_mean_nothing_do_no_harm).needs([Need::StandsInLine]),
@@ -218,6 +219,27 @@ async fn a_release_wakes_the_next_at_once(cx: Context) -> Outcome {
         slowest < look / 4,
         "handed over in {slowest:?}, when the next look was due in {look:?}"
     );
+    Ok(())
+}
+
+/// Also one who joins the line at that moment: between its look and its listening, or the other way
+/// round, nothing goes unheard.
+async fn a_release_wakes_one_who_is_just_coming(cx: Context) -> Outcome {
+    let [one, two] = cx.clients().await?;
+    let name = cx.name();
+    for _ in 0..300 {
+        let guard = one.lock(&name).acquire().await?;
+        let coming = tokio::spawn(two.lock(&name).acquire());
+        for _ in 0..fastrand::u8(..16) {
+            yield_now().await;
+        }
+        let released = tokio::spawn(guard.release());
+        soon("the lock for one who was just coming", coming)
+            .await???
+            .release()
+            .await?;
+        released.await??;
+    }
     Ok(())
 }
 

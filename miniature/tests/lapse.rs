@@ -2,6 +2,7 @@
 
 mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use distlock_core::backend::{Attempt, Backend, Claim, ClaimRequest, Patience, Released, Renewal};
@@ -71,8 +72,9 @@ async fn a_heartbeat_that_is_answered_too_late_revives_nothing() {
     let mut first = claim(&backend, "a");
     first.attempt(&Patience::none(TTL)).await.unwrap();
     sleep(TTL / 2).await;
-    wire.set(Trouble::DelaysReplies(TTL));
-    // Sent in time, heard by the server in time, and answered when it is over here.
+    // Sent in time, heard by the server in time, and answered when it is over here, but before the
+    // TTL has passed since then.
+    wire.set(Trouble::DelaysReplies(TTL * 3 / 4));
     let late = first.renew(Deadline::within(2 * TTL)).await.unwrap();
     assert!(matches!(late, Renewal::Lost));
     wire.set(Trouble::None);
@@ -137,6 +139,27 @@ async fn an_entry_that_the_server_shows_no_more_is_told_to_be_gone() {
     let (kept, lost): (Vec<_>, Vec<_>) = guards.iter().partition(|guard| guard.is_held());
     assert_eq!((kept.len(), lost.len()), (1, 1));
     assert_eq!(lost[0].lost().await, Loss::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_comes_while_a_heartbeat_is_being_answered_is_not_missed() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = Arc::new(SessionBackend::new(wire.clone()));
+    let locks = Locks::builder().ttl(TTL);
+    let locks = locks.build(Arc::clone(&backend)).unwrap();
+    let mut first = claim(&backend, "a");
+    first.attempt(&Patience::none(TTL)).await.unwrap();
+    sleep(TTL / 5).await;
+    wire.set(Trouble::DelaysReplies(TTL / 10));
+    let renewed = tokio::spawn(async move { first.renew(soon()).await });
+    tokio::task::yield_now().await;
+    wire.set(Trouble::None);
+    let guard = locks.lock("b").acquire().await.unwrap();
+    assert!(!renewed.is_finished());
+    renewed.await.unwrap().unwrap();
+    sleep(TTL / 100).await;
+    assert!(guard.is_held(), "the answer is from before its entry");
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,6 +282,17 @@ async fn the_end_of_a_session_is_told_to_all_its_claims_at_once() {
     assert_eq!(wire.asked(Asked::Beat), beats + 1);
     let (first, last) = (told[0], told[told.len() - 1]);
     assert!(last.since(first) < TTL / 1_000, "{:?}", last.since(first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_request_that_finds_its_session_ended_tells_all_its_claims() {
+    let server = Direct::new();
+    let (locks, wire) = client(&server);
+    let guard = locks.lock("a").acquire().await.unwrap();
+    wire.end_first_session().await;
+    let _other = locks.lock("b").acquire().await.unwrap();
+    assert_eq!(guard.lost().await, Loss::Revoked);
+    assert_eq!(wire.asked(Asked::Beat), 0, "without a heartbeat");
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use crate::request::{Reply, Request};
 /// A state machine: no I/O, no clock. Each verb is told the time.
 #[derive(Debug)]
 pub struct Server {
-    floor: fn() -> u64,
+    floor: fn(&StoreTime) -> u64,
     sessions: BTreeMap<u64, Session>,
     opened: u64,
     queues: HashMap<Name, LockQueue>,
@@ -41,8 +41,8 @@ struct Entry {
 pub struct Served {
     /// The answers, each to the request of this ticket; also to requests that have waited.
     pub replies: Vec<(u64, Result<Reply>)>,
-    /// Whose turn has come.
-    pub told: Vec<Signals>,
+    /// The entries whose turn has come, and where their clients hear of it.
+    pub told: Vec<(u128, Signals)>,
 }
 
 impl Server {
@@ -50,7 +50,7 @@ impl Server {
     pub const SLACK: Duration = Duration::from_millis(20);
 
     /// A server without sessions. `floor` is the least number of the next grant.
-    pub fn new(floor: fn() -> u64) -> Self {
+    pub fn new(floor: fn(&StoreTime) -> u64) -> Self {
         Self {
             floor,
             sessions: BTreeMap::new(),
@@ -114,7 +114,21 @@ impl Server {
 
     /// When the next session ends by itself, in microseconds.
     pub fn next_expiry(&self) -> Option<u64> {
-        self.sessions.values().map(|session| session.expires).min()
+        self.sessions().map(|(_, expires)| expires).min()
+    }
+
+    /// The sessions, and when each ends by itself, in microseconds.
+    pub fn sessions(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.sessions
+            .iter()
+            .map(|(number, session)| (*number, session.expires))
+    }
+
+    /// Where the entry stands.
+    pub fn place(&self, entry: u128, now: &StoreTime) -> Place {
+        self.entries.get(&entry).map_or(Place::Absent, |standing| {
+            self.queues[&standing.name].place(entry, now)
+        })
     }
 
     fn open(&mut self, ttl: Duration, now: &StoreTime) -> Reply {
@@ -153,7 +167,7 @@ impl Server {
             .queues
             .entry(claim.name.clone())
             .or_insert_with(|| LockQueue::new(now));
-        let entered = queue.enter(&claim, wait, now, (self.floor)())?;
+        let entered = queue.enter(&claim, wait, now, (self.floor)(now))?;
         if entered.answer == Place::Absent {
             self.entries.remove(&claim.id);
         } else {
@@ -210,25 +224,22 @@ impl Server {
         let Some(queue) = queue else {
             return Ok(Place::Absent);
         };
-        let left = queue.leave(entry, now, (self.floor)())?;
+        let left = queue.leave(entry, now, (self.floor)(now))?;
         self.tell(&left.granted, served);
         Ok(left.answer)
     }
 
     fn tell(&self, granted: &[u128], served: &mut Served) {
-        let entries = granted.iter().filter_map(|entry| self.entries.get(entry));
-        served
-            .told
-            .extend(entries.map(|entry| entry.signals.clone()));
+        served.told.extend(granted.iter().filter_map(|number| {
+            let entry = self.entries.get(number)?;
+            Some((*number, entry.signals.clone()))
+        }));
     }
 
     /// Answers those who wait for what has come.
     fn answer_parked(&mut self, now: &StoreTime, served: &mut Served) {
         for (ticket, entry) in std::mem::take(&mut self.parked) {
-            let place = self.entries.get(&entry).map_or(Place::Absent, |standing| {
-                self.queues[&standing.name].place(entry, now)
-            });
-            match place {
+            match self.place(entry, now) {
                 Place::Waiting { .. } => self.parked.push((ticket, entry)),
                 place => served.replies.push((ticket, Ok(Reply::Place(place)))),
             }

@@ -38,7 +38,7 @@ impl Direct {
     /// A server without sessions.
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Local {
-            server: Server::new(wall_clock_floor),
+            server: Server::new(|_| wall_clock_floor()),
             began: Moment::now(),
             tickets: 0,
             waiting: HashMap::new(),
@@ -102,7 +102,7 @@ impl Local {
                 drop(answer.send(reply));
             }
         }
-        for signals in served.told {
+        for (_, signals) in served.told {
             signals.look();
         }
     }

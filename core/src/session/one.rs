@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct Session<S: SessionStore> {
 struct State {
     as_of: Moment,
     phase: Phase,
-    members: HashMap<u128, Standing>,
+    members: BTreeMap<u128, Standing>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl<S: SessionStore> Session<S> {
             state: Mutex::new(State {
                 as_of,
                 phase: Phase::Alive,
-                members: HashMap::new(),
+                members: BTreeMap::new(),
             }),
             beating: tokio::sync::Mutex::default(),
         }))
@@ -194,7 +194,7 @@ impl<S: SessionStore> Session<S> {
     }
 
     /// The claims that the server has shown before that moment, and does not show now.
-    fn missing(&self, sent: Moment, shown: &HashSet<u128>) -> Vec<Signals> {
+    fn missing(&self, sent: Moment, shown: &BTreeSet<u128>) -> Vec<Signals> {
         let state = self.state();
         let members = state.members.iter();
         members
@@ -206,7 +206,7 @@ impl<S: SessionStore> Session<S> {
     }
 
     /// The entries that no claim here is answerable for.
-    fn strangers(&self, mut shown: HashSet<u128>) -> Vec<u128> {
+    fn strangers(&self, mut shown: BTreeSet<u128>) -> Vec<u128> {
         let state = self.state();
         shown.retain(|entry| !state.members.contains_key(entry));
         shown.into_iter().collect()

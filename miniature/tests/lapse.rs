@@ -163,6 +163,25 @@ async fn an_entry_that_comes_while_a_heartbeat_is_being_answered_is_not_missed()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_place_in_line_that_was_lost_does_not_cost_the_hold_that_comes_next() {
+    let server = Direct::new();
+    let (waiting, wire) = client(&server);
+    let first = waiting.lock("another").acquire().await.unwrap();
+    first.release().await.unwrap();
+    let (holding, _) = client(&server);
+    let guard = holding.lock("a").acquire().await.unwrap();
+    let lock = waiting.lock("a");
+    let waits = tokio::spawn(async move { lock.acquire().await.unwrap() });
+    sleep(TTL / 50).await;
+    wire.forget_first_entry().await;
+    guard.release().await.unwrap();
+    // Whoever looks again first keeps the session alive, and is told that the place is gone.
+    let guard = waits.await.unwrap();
+    sleep(TTL / 50).await;
+    assert!(guard.is_held());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_heartbeat_serves_all_claims_and_a_failed_one_is_not_asked_by_all() {
     let server = Direct::new();
     let (locks, wire) = client(&server);

@@ -43,9 +43,13 @@ impl<S: SessionStore> Member<S> {
     /// Makes sure that the session has been confirmed within a quarter of its TTL, as before a
     /// request that relies on it. `false` if it is no more.
     ///
+    /// The request may put the entry there anew, so until it [`stands`](Self::stands) its absence
+    /// means nothing: told now, it would be taken to mean what the request comes to.
+    ///
     /// # Errors
     /// `Unavailable` if it was not confirmed, and may still live.
     pub async fn keep(&self, by: Deadline) -> Result<bool> {
+        self.session.shows(self.entry, None);
         let fresh = self.session.ttl() / 4;
         let kept = self.session.kept(|as_of| as_of.elapsed() < fresh, by).await;
         Ok(kept?.is_some())
@@ -53,7 +57,7 @@ impl<S: SessionStore> Member<S> {
 
     /// The server shows the entry: from now on its absence means that it is gone.
     pub fn stands(&self) {
-        self.session.shows(self.entry);
+        self.session.shows(self.entry, Some(Moment::now()));
     }
 
     /// The hold that the server has granted it under this number.

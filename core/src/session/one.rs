@@ -233,10 +233,10 @@ impl<S: SessionStore> Session<S> {
         self.state().members.remove(&entry);
     }
 
-    /// The server is known to show the entry from now on.
-    pub(super) fn shows(&self, entry: u128) {
+    /// Since when the server is known to show the entry, if it is.
+    pub(super) fn shows(&self, entry: u128, since: Option<Moment>) {
         if let Some(standing) = self.state().members.get_mut(&entry) {
-            standing.since = Some(Moment::now());
+            standing.since = since;
         }
     }
 

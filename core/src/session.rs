@@ -14,7 +14,7 @@
 //!   its neighbours are healthy.
 //! * **Reconciliation**: what the server shows under a session and no claim here is answerable for
 //!   (a request that came late, a claim whose task ended) is removed at the next heartbeat; a claim
-//!   that the server does not show any more is told that it is gone.
+//!   that holds and that the server does not show any more is told that it is gone.
 //!
 //! Nothing here has a timer or a task: the heartbeat is made by the claims that need it, when the
 //! engine renews or asks for them, one at a time for all.

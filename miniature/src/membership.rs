@@ -54,10 +54,7 @@ impl<W: Wire> Membership<W> {
                 self.member = None;
                 Ok(Place::Absent)
             }
-            Reply::Place(place) => {
-                member.stands();
-                Ok(place)
-            }
+            Reply::Place(place) => Ok(place),
             Reply::NoSession => {
                 member.session().has_ended();
                 Err(over())

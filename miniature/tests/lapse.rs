@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use distlock_core::backend::{Attempt, Backend, Claim, ClaimRequest, Patience, Released, Renewal};
 use distlock_core::{Deadline, ErrorKind, Guard, Locks, Loss, Mode, Moment, Name, Ttl};
-use distlock_miniature::{Direct, Server, SessionBackend};
+use distlock_miniature::{BlockingBackend, Direct, Server, SessionBackend};
 use tokio::time::sleep;
 
 use wire::{Asked, Tested, Trouble};
@@ -164,21 +164,34 @@ async fn an_entry_that_comes_while_a_heartbeat_is_being_answered_is_not_missed()
 
 #[tokio::test(start_paused = true)]
 async fn a_place_in_line_that_was_lost_does_not_cost_the_hold_that_comes_next() {
-    let server = Direct::new();
-    let (waiting, wire) = client(&server);
-    let first = waiting.lock("another").acquire().await.unwrap();
-    first.release().await.unwrap();
-    let (holding, _) = client(&server);
-    let guard = holding.lock("a").acquire().await.unwrap();
-    let lock = waiting.lock("a");
-    let waits = tokio::spawn(async move { lock.acquire().await.unwrap() });
-    sleep(TTL / 50).await;
-    wire.forget_first_entry().await;
-    guard.release().await.unwrap();
-    // Whoever looks again first keeps the session alive, and is told that the place is gone.
-    let guard = waits.await.unwrap();
-    sleep(TTL / 50).await;
-    assert!(guard.is_held());
+    async fn try_with<B: Backend>(backend: impl Fn(Tested) -> B) {
+        let server = Direct::new();
+        let (holding, _) = client(&server);
+        let wire = Tested::new(&server);
+        let builder = Locks::builder().ttl(TTL);
+        let waiting = builder.build(backend(wire.clone())).unwrap();
+        let other = waiting.lock("another").acquire().await.unwrap();
+        other.release().await.unwrap();
+        let guard = holding.lock("a").acquire().await.unwrap();
+        wire.set(Trouble::DelaysReplies(TTL / 50));
+        let lock = waiting.lock("a");
+        let waits = tokio::spawn(async move { lock.acquire().await.unwrap() });
+        sleep(TTL / 100).await;
+        // Nobody tells the one that waits on the server.
+        wire.set(Trouble::DelaysReplies(TTL));
+        sleep(TTL / 50).await;
+        wire.set(Trouble::None);
+        wire.forget_first_entry().await;
+        guard.release().await.unwrap();
+        // Keeps the session alive, which shows that the place is gone.
+        let other = waiting.lock("another").acquire().await.unwrap();
+        sleep(TTL / 100).await;
+        let guard = waits.await.unwrap();
+        sleep(TTL / 50).await;
+        assert!(guard.is_held() && other.is_held());
+    }
+    try_with(SessionBackend::new).await;
+    try_with(BlockingBackend::new).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,8 +43,8 @@ impl<S: SessionStore> Member<S> {
     /// Makes sure that the session has been confirmed within a quarter of its TTL, as before a
     /// request that relies on it. `false` if it is no more.
     ///
-    /// The request may put the entry there anew, so until it [`stands`](Self::stands) its absence
-    /// means nothing: told now, it would be taken to mean what the request comes to.
+    /// The request may put the entry there anew, so until that is a [`hold`](Self::hold) its absence
+    /// is not told: it would be taken to mean what the request comes to.
     ///
     /// # Errors
     /// `Unavailable` if it was not confirmed, and may still live.
@@ -55,13 +55,10 @@ impl<S: SessionStore> Member<S> {
         Ok(kept?.is_some())
     }
 
-    /// The server shows the entry: from now on its absence means that it is gone.
-    pub fn stands(&self) {
-        self.session.shows(self.entry, Some(Moment::now()));
-    }
-
-    /// The hold that the server has granted it under this number.
+    /// The hold that the server has granted it under this number. From now on the absence of the
+    /// entry means that it is gone.
     pub fn hold(&mut self, number: u64) -> Hold {
+        self.session.shows(self.entry, Some(Moment::now()));
         self.told = self.session.as_of();
         Hold::new(number, self.session.ttl(), self.told)
     }

@@ -44,7 +44,7 @@ enum Phase {
 #[derive(Debug)]
 struct Standing {
     signals: Signals,
-    /// Since when the server is known to show it. `None`: it may or may not.
+    /// Since when the server is known to show its hold. `None`: it may or may not.
     since: Option<Moment>,
 }
 
@@ -193,7 +193,7 @@ impl<S: SessionStore> Session<S> {
         }
     }
 
-    /// The claims that the server has shown before that moment, and does not show now.
+    /// The claims whose holds the server has shown before that moment, and does not show now.
     fn missing(&self, sent: Moment, shown: &BTreeSet<u128>) -> Vec<Signals> {
         let state = self.state();
         let members = state.members.iter();
@@ -233,7 +233,7 @@ impl<S: SessionStore> Session<S> {
         self.state().members.remove(&entry);
     }
 
-    /// Since when the server is known to show the entry, if it is.
+    /// Since when the server is known to show the hold of this entry, if it is.
     pub(super) fn shows(&self, entry: u128, since: Option<Moment>) {
         if let Some(standing) = self.state().members.get_mut(&entry) {
             standing.since = since;

@@ -1,7 +1,9 @@
+use crate::family::Family;
+
 macro_rules! bugs {
     ($($(#[$doc:meta])* $bug:ident),* $(,)?) => {
         /// What can be wrong with the simulated store on purpose. The simulation must find each.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Hash)]
         #[non_exhaustive]
         pub enum Bug {
             $($(#[$doc])* $bug),*
@@ -74,4 +76,45 @@ bugs! {
     ReleaseAlwaysHeld,
     /// No release is answered as that of a hold.
     ReleaseNeverHeld,
+
+    /// The client calls a release done that it has not asked for.
+    ReleaseUnsent,
+    /// The client cancels a request that waits, and does not ask what it came to.
+    OutcomeUnread,
+    /// Releases are answered and not done.
+    ReleaseDoesNothing,
+    /// A client is not shown the entries that came after their release.
+    LateEntriesHidden,
+    /// A client is shown entries that are gone.
+    GoneEntriesShown,
+}
+
+impl Bug {
+    /// Whether a store of this family can have it.
+    pub fn befalls(self, family: Family) -> bool {
+        match family {
+            Family::Queue => self <= Self::ReleaseNeverHeld,
+            Family::Sessions => self == Self::TryLeavesPlace || self.befalls_sessions(),
+            Family::Blocking => self == Self::OutcomeUnread || self.befalls_sessions(),
+        }
+    }
+
+    fn befalls_sessions(self) -> bool {
+        matches!(
+            self,
+            Self::DatedFromAnswer
+                | Self::OneTooMany
+                | Self::NeverWakes
+                | Self::NumberRepeats
+                | Self::HalfTtl
+                | Self::NoTtl
+                | Self::FalselyGone
+                | Self::ReleaseAlwaysHeld
+                | Self::ReleaseNeverHeld
+                | Self::ReleaseUnsent
+                | Self::ReleaseDoesNothing
+                | Self::LateEntriesHidden
+                | Self::GoneEntriesShown
+        )
+    }
 }

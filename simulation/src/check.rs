@@ -5,10 +5,13 @@ mod guards;
 mod liveness;
 mod losses;
 mod releases;
+mod sessions;
 mod store;
 mod tokens;
 mod troubles;
 
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +73,10 @@ pub(crate) struct Terms {
     /// From then on, what went wrong before has no effect any more.
     calm_from: Duration,
     longest_ttl: Duration,
+    /// Whether claims stand under sessions; what is otherwise there, [`sessions`] says.
+    in_sessions: bool,
+    /// How much longer than its TTL the store may keep what it has not heard of.
+    slack: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,14 +89,16 @@ struct ClientTerms {
 
 impl Terms {
     pub(crate) fn of(plan: &Plan) -> Self {
-        let clients = plan.clients.iter().map(|client| ClientTerms {
-            own_ttl: client.own_ttl(),
-            store_ttl: client.ttl.div_f64(plan.server_rate),
+        let clients = (0..plan.clients.len()).map(|client| ClientTerms {
+            own_ttl: plan.in_force(client),
+            store_ttl: plan.at_store(client),
         });
         Self {
             clients: clients.collect(),
             calm_from: plan.heals_at + plan.longest_delay() + plan.longest_ttl(),
             longest_ttl: plan.longest_ttl(),
+            in_sessions: plan.family.has_sessions(),
+            slack: plan.family.slack(),
         }
     }
 }
@@ -120,6 +129,7 @@ pub(crate) fn all(history: &History, terms: &Terms) -> Vec<Violation> {
     let facts = Facts::of(history.events(), terms);
     let mut found = Vec::new();
     found.extend(store::check(&facts));
+    found.extend(sessions::check(&facts));
     found.extend(guards::check(&facts));
     found.extend(tokens::check(&facts));
     found.extend(losses::check(&facts));

@@ -17,13 +17,16 @@ pub struct Event {
     pub what: What,
 }
 
-/// A claim in the store: that of a client, by its number there.
+/// A claim in the store: that of a client, by its number there. Where claims stand under sessions,
+/// under each it is another one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "named for what they say")]
 pub struct ClaimId {
     pub client: usize,
     pub number: usize,
+    /// 0 where there are no sessions.
+    pub session: u64,
 }
 
 /// What can happen in a run. Operations, clients and names are numbered.
@@ -110,6 +113,10 @@ pub enum What {
         gone: Option<(ClaimId, u64)>,
         journey: Journey,
     },
+    /// A client asks that its session be kept alive.
+    Beat { session: u64 },
+    /// A client learns that its session lives, and counts its TTL from then.
+    Confirmed { session: u64, as_of: Duration },
 
     /// The store knows the claim.
     Joined {
@@ -126,13 +133,15 @@ pub enum What {
         number: u64,
     },
     /// The store has done the claim's release, which found it holding or not.
-    Left {
-        claim: ClaimId,
-        name: usize,
-        held: bool,
-    },
+    Left { claim: ClaimId, held: bool },
     /// The claim stands in the store no more.
     Gone { claim: ClaimId, name: usize },
+    /// The store has opened a session for a client: its TTL begins.
+    Opened { session: u64, client: usize },
+    /// The store has heard of the session: its TTL begins anew.
+    KeptAlive { session: u64 },
+    /// The session has ended, by itself unless that was asked for.
+    Ended { session: u64, asked: bool },
     /// The store has lost all it knew of the name.
     Forgot { name: usize },
     /// The store has begun each TTL anew.
@@ -161,25 +170,36 @@ pub enum What {
     Residue { name: usize, entries: usize },
 }
 
+/// Its session stands in the id where the backends put it.
 impl From<ClaimId> for u128 {
-    fn from(ClaimId { client, number }: ClaimId) -> Self {
-        (client as Self) << 64 | number as Self
+    fn from(claim: ClaimId) -> Self {
+        let ClaimId {
+            client,
+            number,
+            session,
+        } = claim;
+        (client as Self) << 96 | Self::from(session) << 64 | number as Self
     }
 }
 
 impl From<u128> for ClaimId {
     fn from(id: u128) -> Self {
-        // Each half was a `usize`.
+        // Client and session are small, and the number was a `usize`.
         Self {
-            client: (id >> 64) as usize,
+            client: (id >> 96) as usize,
             number: id as usize,
+            session: (id >> 64) as u64 & 0xffff_ffff,
         }
     }
 }
 
 impl fmt::Display for ClaimId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.client, self.number)
+        write!(f, "{}.{}", self.client, self.number)?;
+        match self.session {
+            0 => Ok(()),
+            session => write!(f, "/{session}"),
+        }
     }
 }
 

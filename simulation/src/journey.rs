@@ -24,6 +24,10 @@ impl Journey {
     pub(crate) fn is_prompt(&self) -> bool {
         matches!(self, Self::Arrives(after) if after.first().is_some_and(|first| *first <= PROMPT))
     }
+
+    pub(crate) fn is_doubled(&self) -> bool {
+        matches!(self, Self::Arrives(after) if after.len() > 1)
+    }
 }
 
 /// Where the first reply to a request goes; the rest are superfluous.

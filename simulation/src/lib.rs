@@ -1,8 +1,10 @@
 //! The engine of distlock over a simulated store: thousands of runs, each drawn from one seed.
 //!
 //! [`run`] lets several clients, each a [`Locks`](distlock_core::Locks) of its own, do random
-//! things to a few names. Their store is a [`LockQueue`](distlock_core::queue::LockQueue) a name
-//! behind a network that loses, duplicates, delays and reorders what passes. Every machine's clock
+//! things to a few names. Their store is of one [`Family`]: it keeps a
+//! [`LockQueue`](distlock_core::queue::LockQueue) a name, or it is the miniature server, under whose
+//! sessions claims stand. It is behind a network that loses, duplicates, delays and reorders what
+//! passes. Every machine's clock
 //! has a rate of its own; clients are paused, cut off, and crash; the store is paused, loses its
 //! memory, and begins its TTLs anew. All of it runs on tokio's paused time, on one thread, so a run
 //! takes milliseconds and its seed reproduces it exactly.
@@ -16,6 +18,7 @@ mod bug;
 mod chance;
 mod check;
 mod event;
+mod family;
 mod guards;
 mod history;
 mod journey;
@@ -25,6 +28,7 @@ mod plan;
 mod queue_store;
 mod run;
 mod server;
+mod session_store;
 mod shrink;
 mod tally;
 mod wire;
@@ -34,6 +38,7 @@ mod world;
 pub use bug::Bug;
 pub use check::{Promise, Violation};
 pub use event::{ClaimId, Event, What};
+pub use family::Family;
 pub use history::History;
 pub use journey::Journey;
 pub use plan::Plan;

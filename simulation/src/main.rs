@@ -1,5 +1,5 @@
-//! Makes many runs on all cores: `--seeds N` runs, from seed `--from S` on. The first that breaks a
-//! promise is shortened and printed.
+//! Makes many runs on all cores: `--seeds N` runs, from seed `--from S` on, of one kind of store if
+//! `--family` says so. The first that breaks a promise is shortened and printed.
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZero;
@@ -9,15 +9,17 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use distlock_simulation::{Plan, Run, Setup, Tally, run, shrink};
+use distlock_simulation::{Family, Plan, Run, Setup, Tally, run, shrink};
 
-const USAGE: &str = "usage: distlock-simulation [--seeds N] [--from S]";
+const USAGE: &str =
+    "usage: distlock-simulation [--seeds N] [--from S] [--family queue|sessions|blocking]";
 /// How often the progress is shown where somebody may be looking.
 const SHOW: Duration = Duration::from_millis(100);
 
 /// What all threads share.
 #[derive(Debug)]
 struct Progress {
+    setup: Setup,
     from: u64,
     seeds: u64,
     began: Instant,
@@ -28,7 +30,7 @@ struct Progress {
 }
 
 fn main() -> ExitCode {
-    let (from, seeds) = match arguments() {
+    let (from, seeds, family) = match arguments() {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!("{error}\n{USAGE}");
@@ -36,6 +38,10 @@ fn main() -> ExitCode {
         }
     };
     let progress = Progress {
+        setup: Setup {
+            family,
+            ..Setup::default()
+        },
         from,
         seeds,
         began: Instant::now(),
@@ -57,26 +63,27 @@ fn main() -> ExitCode {
     report(progress)
 }
 
-fn arguments() -> Result<(u64, u64), String> {
-    let (mut from, mut seeds) = (0, 20_000);
+fn arguments() -> Result<(u64, u64, Option<Family>), String> {
+    let (mut from, mut seeds, mut family) = (0, 20_000, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut number = || {
-            let value = arguments.next().unwrap_or_default();
+        let value = arguments.next().unwrap_or_default();
+        let number = || {
             let number = value.parse::<u64>();
             number.map_err(|_| format!("{argument} takes a number, not `{value}`"))
         };
         match argument.as_str() {
             "--seeds" => seeds = number()?,
             "--from" => from = number()?,
+            "--family" => family = Some(value.parse()?),
             _ => return Err(format!("there is no option {argument}")),
         }
     }
-    Ok((from, seeds))
+    Ok((from, seeds, family))
 }
 
 fn work(progress: &Progress) {
-    let setup = Setup::default();
+    let setup = &progress.setup;
     let mut tally = Tally::default();
     while !progress.failed.load(Ordering::Relaxed) {
         let number = progress.next.fetch_add(1, Ordering::Relaxed);
@@ -84,11 +91,11 @@ fn work(progress: &Progress) {
             break;
         }
         let seed = progress.from + number;
-        let run = run(seed, &setup);
+        let run = run(seed, setup);
         tally += Tally::of(&run.history);
         progress.done.fetch_add(1, Ordering::Relaxed);
         if !run.violations.is_empty() && !progress.failed.swap(true, Ordering::Relaxed) {
-            tell(seed, &run);
+            tell(seed, &run, setup);
         }
     }
     *progress
@@ -98,12 +105,13 @@ fn work(progress: &Progress) {
 }
 
 /// Prints a run that breaks a promise, as short as it can be made.
-fn tell(seed: u64, run: &Run) {
-    let setup = Setup::default();
-    let (plan, short) = shrink(&Plan::draw(seed, &setup), &setup, run.violations[0].promise);
+fn tell(seed: u64, run: &Run, setup: &Setup) {
+    let (plan, short) = shrink(&Plan::draw(seed, setup), setup, run.violations[0].promise);
     println!("\n{}", short.history);
     println!("{plan}");
-    println!("seed {seed} breaks promises; again with --from {seed} --seeds 1:");
+    let family = setup.family.map(|family| format!(" --family {family}"));
+    let family = family.unwrap_or_default();
+    println!("seed {seed} breaks promises; again with --from {seed} --seeds 1{family}:");
     for violation in &run.violations {
         println!("  {violation}");
     }

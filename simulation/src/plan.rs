@@ -8,6 +8,7 @@ use std::time::Duration;
 use distlock_core::Mode;
 use fastrand::Rng;
 
+use crate::family::Family;
 use crate::run::{Clocks, Setup};
 use disaster::{Disaster, Planned};
 use hazards::Hazards;
@@ -18,6 +19,7 @@ use step::{Act, Step, Use};
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(crate) seed: u64,
+    pub(crate) family: Family,
     pub(crate) clients: Vec<Client>,
     pub(crate) names: usize,
     /// How fast the store's clock runs.
@@ -50,7 +52,8 @@ impl Plan {
     /// The plan of this seed.
     pub fn draw(seed: u64, setup: &Setup) -> Self {
         let rng = &mut Rng::with_seed(seed);
-        let shortest = rng.choice([240, 500, 1000, 3000]).unwrap_or(1000);
+        let family = setup.family.unwrap_or_else(|| Family::draw(seed));
+        let shortest = *rng.choice(family.shortest_ttls()).unwrap_or(&1000);
         let ttls: Vec<_> = (0..rng.usize(2..=4))
             .map(|_| Duration::from_millis(rng.u64(shortest..=2 * shortest)))
             .collect();
@@ -90,6 +93,7 @@ impl Plan {
         let clients = ttls.into_iter().map(&mut draw_client).collect();
         Self {
             seed,
+            family,
             clients,
             names: modes.len(),
             server_rate: draw_rate(rng, setup.clocks),
@@ -99,11 +103,21 @@ impl Plan {
         }
     }
 
-    /// The longest TTL anybody asks for, by the slowest clock.
+    /// The TTL of a client's claims.
+    pub(crate) fn in_force(&self, client: usize) -> Duration {
+        self.family.in_force(self.clients[client].own_ttl())
+    }
+
+    /// How long the store keeps a client's claims that it does not hear of.
+    pub(crate) fn at_store(&self, client: usize) -> Duration {
+        let ttl = self.in_force(client).mul_f64(self.clients[client].rate);
+        (ttl + self.family.slack()).div_f64(self.server_rate)
+    }
+
+    /// The longest TTL anybody asks for or has, by the slowest clock.
     pub(crate) fn longest_ttl(&self) -> Duration {
-        let clients = self.clients.iter();
-        let own = clients.clone().map(Client::own_ttl);
-        let at_store = clients.map(|client| client.ttl.div_f64(self.server_rate));
+        let own = self.clients.iter().map(Client::own_ttl);
+        let at_store = (0..self.clients.len()).map(|client| self.at_store(client));
         own.chain(at_store).max().unwrap_or_default()
     }
 
@@ -154,6 +168,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             seed,
+            family,
             clients,
             server_rate,
             hazards,
@@ -163,7 +178,7 @@ impl fmt::Display for Plan {
         } = self;
         writeln!(
             f,
-            "seed {seed}, store's clock at {server_rate:.4}, healed at {heals_at:?}"
+            "seed {seed}, {family}, store's clock at {server_rate:.4}, healed at {heals_at:?}"
         )?;
         writeln!(f, "{hazards:?}")?;
         for (at, disaster) in disasters {

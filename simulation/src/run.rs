@@ -2,17 +2,20 @@ use std::sync::Arc;
 
 use distlock_core::backend::Backend;
 use distlock_core::{Locks, Result};
+use distlock_miniature::{BlockingBackend, SessionBackend};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::bug::Bug;
 use crate::check::{self, Terms, Violation};
 use crate::event::What;
+use crate::family::Family;
 use crate::history::History;
 use crate::panics;
 use crate::plan::{Client, Plan};
 use crate::queue_store::{QueueBackend, QueueServer};
 use crate::server::Server;
+use crate::session_store::{SessionServer, SessionWire, SessionsBackend};
 use crate::wire::Wire;
 use crate::worker::Worker;
 use crate::world::World;
@@ -24,6 +27,8 @@ pub struct Setup {
     pub clocks: Clocks,
     /// What is wrong with the store.
     pub bug: Option<Bug>,
+    /// The kind of store, which is otherwise drawn.
+    pub family: Option<Family>,
 }
 
 /// How far the rates of the clients' clocks and of the store's differ.
@@ -83,9 +88,28 @@ pub fn replay(plan: &Plan, setup: &Setup) -> Run {
 
 async fn live(plan: Plan, bug: Option<Bug>) -> History {
     let world = World::new(plan);
-    let wire = Wire::new(&world, QueueServer::new(world.plan.names, bug));
-    play(&wire, |client| QueueBackend::new(client, &wire, bug)).await;
+    match world.plan.family {
+        Family::Queue => {
+            let wire = Wire::new(&world, QueueServer::new(world.plan.names, bug));
+            play(&wire, |client| QueueBackend::new(client, &wire, bug)).await;
+        }
+        Family::Sessions => live_in_sessions(&world, bug, SessionBackend::new).await,
+        Family::Blocking => live_in_sessions(&world, bug, BlockingBackend::new).await,
+    }
     world.take_history()
+}
+
+async fn live_in_sessions<B: Backend>(
+    world: &Arc<World>,
+    bug: Option<Bug>,
+    backend: impl Fn(SessionWire) -> B + Send + Sync,
+) {
+    let wire = Wire::new(world, SessionServer::new(bug));
+    play(&wire, |client| {
+        let backend = backend(SessionWire::new(client, &wire));
+        Ok(SessionsBackend::new(client, world, backend, bug))
+    })
+    .await;
 }
 
 /// Lets clients with these backends do what is planned.

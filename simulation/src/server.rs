@@ -13,17 +13,20 @@ pub(crate) trait Server: fmt::Debug + Send + 'static {
     type Request: Clone + fmt::Debug + fmt::Display + Send + Sync + 'static;
     type Reply: Clone + fmt::Debug + fmt::Display + Send + Sync + 'static;
 
-    /// Does what is asked. No reply, if the request comes too late to be heard.
-    fn serve(&mut self, request: &Self::Request, now: &StoreTime) -> (Option<Self::Reply>, Done);
+    /// Does what is asked. The reply bears the ticket, and may come with what is done later, or
+    /// never.
+    fn serve(&mut self, ticket: u64, request: &Self::Request, now: &StoreTime)
+    -> Done<Self::Reply>;
 
     /// Drops what has expired of every name.
-    fn expire(&mut self, now: &StoreTime) -> Done;
+    fn expire(&mut self, now: &StoreTime) -> Done<Self::Reply>;
 
-    /// Loses all it knows of a name. The hints are for a store that tells of it.
-    fn forget(&mut self, name: usize, now: &StoreTime) -> Done;
+    /// Loses all it knows, or all it knows of one name. The hints and replies are for a store that
+    /// tells of it.
+    fn forget(&mut self, name: Option<usize>, now: &StoreTime) -> Done<Self::Reply>;
 
     /// Begins each TTL anew.
-    fn restart_ttls(&mut self, now: &StoreTime) -> Done;
+    fn restart_ttls(&mut self, now: &StoreTime) -> Done<Self::Reply>;
 
     /// For how long the hold of this number stands if nothing is heard of it; zero if it does not.
     fn backing(&self, name: usize, number: u64, now: &StoreTime) -> Duration;
@@ -36,10 +39,31 @@ pub(crate) trait Server: fmt::Debug + Send + 'static {
 }
 
 /// What the store did.
-#[derive(Debug, Default)]
-pub(crate) struct Done {
+#[derive(Debug)]
+pub(crate) struct Done<R> {
     pub(crate) happened: Vec<What>,
     pub(crate) hints: Vec<Hint>,
+    /// The replies, each to the request of this ticket.
+    pub(crate) replies: Vec<(u64, R)>,
+}
+
+impl<R> Default for Done<R> {
+    fn default() -> Self {
+        Self {
+            happened: Vec::new(),
+            hints: Vec::new(),
+            replies: Vec::new(),
+        }
+    }
+}
+
+impl<R> Done<R> {
+    /// This, and then that.
+    pub(crate) fn append(&mut self, mut then: Self) {
+        self.happened.append(&mut then.happened);
+        self.hints.append(&mut then.hints);
+        self.replies.append(&mut then.replies);
+    }
 }
 
 /// Something that the store tells a client unasked.

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,15 +15,19 @@ use crate::world::World;
 
 /// The store, and the network between it and its clients.
 #[derive(Debug)]
-pub(crate) struct Wire<S> {
+pub(crate) struct Wire<S: Server> {
     pub(crate) world: Arc<World>,
     state: Mutex<State<S>>,
 }
 
 #[derive(Debug)]
-struct State<S> {
+struct State<S: Server> {
     network: Network,
     server: S,
+    /// How many requests have come.
+    tickets: u64,
+    /// Those that have not been answered, some of which never are.
+    unanswered: HashMap<u64, Message<S>>,
 }
 
 /// A request on its way.
@@ -55,11 +60,13 @@ impl<S: Server> Wire<S> {
             state: Mutex::new(State {
                 network: Network::new(&world.plan),
                 server,
+                tickets: 0,
+                unanswered: HashMap::new(),
             }),
         })
     }
 
-    /// Sends a request, and waits for what comes into the mailbox.
+    /// Sends a request, and waits until then for what comes into the mailbox.
     pub(crate) async fn ask(
         self: &Arc<Self>,
         client: usize,
@@ -67,22 +74,32 @@ impl<S: Server> Wire<S> {
         mailbox: &Mailbox<S::Reply>,
         by: Deadline,
     ) -> Result<S::Reply> {
+        by.bound(self.exchange(client, request, mailbox, by.remaining()))
+            .await
+    }
+
+    /// Sends a request, and waits for what comes into the mailbox: as long as `allowed`, of which
+    /// the caller takes care.
+    pub(crate) async fn exchange(
+        self: &Arc<Self>,
+        client: usize,
+        request: S::Request,
+        mailbox: &Mailbox<S::Reply>,
+        allowed: Duration,
+    ) -> Result<S::Reply> {
         let reply = mailbox.open();
         self.send(Message {
             client,
             label: request.to_string().into(),
             request,
-            allowed: by.remaining(),
+            allowed,
             mailbox: mailbox.clone(),
         });
-        by.bound(async {
-            match reply.await {
-                Ok(reply) => reply,
-                // Lost, of which nobody tells.
-                Err(_) => std::future::pending().await,
-            }
-        })
-        .await
+        match reply.await {
+            Ok(reply) => reply,
+            // Lost, of which nobody tells.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Looks at the store, or changes it, behind the network's back.
@@ -127,34 +144,41 @@ impl<S: Server> Wire<S> {
         self.reach_server().await;
         let mut state = self.state();
         state.network.was_late |= message.mailbox.is_abandoned();
-        let (reply, mut done) = state.server.serve(&message.request, &self.store_time());
+        state.tickets += 1;
+        let ticket = state.tickets;
+        let mut done = state
+            .server
+            .serve(ticket, &message.request, &self.store_time());
         if let Some(mut rng) = state.network.false_hint(&message.label) {
             done.hints.extend(state.server.false_hint(&mut rng));
         }
+        state.unanswered.insert(ticket, message);
         self.note(&mut state, done);
-        let Some(reply) = reply else {
-            let request = message.label;
-            return self.world.record(What::Ignored { request });
-        };
-        let (client, now) = (message.client, self.world.now());
-        let journey = state
-            .network
-            .reply(&message.label, client, now, message.allowed);
+    }
+
+    /// The store answers a request.
+    fn reply(self: &Arc<Self>, network: &mut Network, message: Message<S>, reply: S::Reply) {
+        let Message {
+            client,
+            label,
+            allowed,
+            mailbox,
+            ..
+        } = message;
+        let journey = network.reply(&label, client, self.world.now(), allowed);
         self.world.record(What::Replied {
             client,
-            request: Arc::clone(&message.label),
+            request: label,
             reply: reply.to_string(),
             journey: journey.clone(),
         });
-        drop(state);
         let (after, reply) = match journey {
             Journey::Arrives(after) => (after, Ok(reply)),
             Journey::Refused(after) => (vec![after], Err(refused())),
             Journey::Lost => return,
         };
         for after in after {
-            let (wire, mailbox) = (Arc::clone(&self), message.mailbox.clone());
-            let reply = reply.clone();
+            let (wire, mailbox, reply) = (Arc::clone(self), mailbox.clone(), reply.clone());
             tokio::spawn(async move {
                 sleep(after).await;
                 wire.return_to(client, &mailbox, reply).await;
@@ -197,15 +221,12 @@ impl<S: Server> Wire<S> {
             }
             Disaster::Forgets { name, tells, away } => {
                 self.pause_server(&mut state, until(away));
-                let names = name.map_or(0..self.world.plan.names, |name| name..name + 1);
-                for name in names {
-                    self.world.record(What::Forgot { name });
-                    let mut done = state.server.forget(name, &self.store_time());
-                    if !tells {
-                        done.hints.clear();
-                    }
-                    self.note(&mut state, done);
+                let mut done = state.server.forget(name, &self.store_time());
+                if !tells {
+                    done.hints.clear();
+                    done.replies.clear();
                 }
+                self.note(&mut state, done);
             }
             Disaster::RestartsTtls { away } => {
                 self.pause_server(&mut state, until(away));
@@ -262,13 +283,18 @@ impl<S: Server> Wire<S> {
     }
 
     /// Notes what was done, and sends what is to be told of it.
-    fn note(self: &Arc<Self>, state: &mut State<S>, done: Done) {
+    fn note(self: &Arc<Self>, state: &mut State<S>, done: Done<S::Reply>) {
         for what in done.happened {
             self.world.record(what);
         }
         self.hold_guards_against(&state.server);
         for hint in done.hints {
             self.tell(&state.network, hint);
+        }
+        for (ticket, reply) in done.replies {
+            if let Some(message) = state.unanswered.remove(&ticket) {
+                self.reply(&mut state.network, message, reply);
+            }
         }
     }
 

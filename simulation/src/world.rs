@@ -64,6 +64,7 @@ impl World {
         ClaimId {
             client,
             number: *number,
+            session: 0,
         }
     }
 

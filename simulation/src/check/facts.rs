@@ -28,7 +28,7 @@ pub(super) struct Facts<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Forgot {
     name: usize,
-    at: Duration,
+    pub(super) at: Duration,
     /// When it was back.
     pub(super) back: Duration,
 }
@@ -55,7 +55,7 @@ impl<'a> Facts<'a> {
         let mut facts = Self {
             events,
             terms,
-            troubles: Troubles::of(events, terms.clients.len()),
+            troubles: Troubles::of(events, terms),
             asked: HashMap::new(),
             looked: HashMap::new(),
             grants: HashMap::new(),
@@ -139,6 +139,13 @@ impl<'a> Facts<'a> {
         self.forgot
             .iter()
             .find(|forgot| forgot.name == asked.name && grant.at <= forgot.at && forgot.at <= at)
+    }
+
+    /// Whether the claim came, again if it had come before, later than that.
+    pub(super) fn joined_after(&self, claim: ClaimId, then: Duration) -> bool {
+        let is_it = |what: &What| matches!(what, What::Joined { claim: it, .. } if *it == claim);
+        let mut events = self.events.iter().rev();
+        events.any(|event| event.at > then && is_it(&event.what))
     }
 
     /// The TTL of the acquisition's claim, as its client measures it.

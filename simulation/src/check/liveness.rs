@@ -6,12 +6,12 @@ use std::time::Duration;
 use distlock_core::ErrorKind;
 
 use super::facts::Facts;
-use super::{Promise, Violation};
+use super::{Promise, Violation, sessions};
 use crate::event::{ClaimId, Event, What};
 use crate::plan::step::Way;
 
 /// A waiter that all is well with learns within this of its grant: a hint, a request and its reply.
-const SOON: Duration = Duration::from_millis(20);
+pub(super) const SOON: Duration = Duration::from_millis(20);
 /// An answer may come this much after its time limit: what timers are off by.
 const TIMER: Duration = Duration::from_millis(2);
 
@@ -69,12 +69,17 @@ fn grants(facts: &Facts<'_>) -> Vec<Violation> {
     let mut judge = |claim: ClaimId, granted: Duration, closed: Duration| {
         let took = closed.saturating_sub(granted);
         let ttl = facts.terms.clients[claim.client].own_ttl;
+        let (soon, ttl) = if facts.terms.in_sessions {
+            (sessions::SOON, 2 * ttl)
+        } else {
+            (SOON, ttl)
+        };
         // The engine, after trouble, may be waiting to ask again.
         let since = granted.saturating_sub(ttl);
         let is_soon_due = facts
             .troubles
-            .was_well_told(claim.client, since, granted + SOON);
-        let is_late = took > SOON && is_soon_due
+            .was_well_told(claim.client, since, granted + soon);
+        let is_late = took > soon && is_soon_due
             || took > facts.terms.longest_ttl && granted >= facts.terms.calm_from;
         if is_late {
             let what = format!("claim {claim} was granted, and nobody took it for {took:?}");

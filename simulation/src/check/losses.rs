@@ -87,13 +87,16 @@ fn judge_forgotten(
     op: usize,
     ended: Option<Duration>,
 ) -> Option<Violation> {
-    let asked = facts.asked(op)?;
-    let back = facts.forgotten(op, Duration::MAX)?.back.max(received);
+    let (asked, grant) = (facts.asked(op)?, facts.grant_of(op)?);
+    let forgotten = facts.forgotten(op, Duration::MAX)?;
+    let back = forgotten.back.max(received);
+    let is_back = facts.terms.in_sessions && facts.joined_after(grant.claim, forgotten.at);
     // What was sent while it was away is prompt from here on.
     let since = back + 2 * PROMPT;
     let due = since + facts.own_ttl(op) / 2;
     // One that need not be renewed, for its `max_hold` ends it before, is not told.
     let is_due = asked.max_hold.is_none()
+        && !is_back
         && facts.events.last()?.at >= due
         && facts.troubles.was_well(asked.client, since, due);
     if !is_due || ended.is_some_and(|ended| ended <= due) {

@@ -1,11 +1,12 @@
 //! That what is said of a release is true.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use distlock_core::ErrorKind;
 
-use super::facts::Facts;
+use super::facts::{Facts, Grant};
+use super::sessions::Known;
 use super::{Promise, Violation};
 use crate::event::{ClaimId, Event, What};
 
@@ -17,10 +18,18 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     // What the first release of each claim found, and when and how each guard was given up.
     let mut left: HashMap<ClaimId, bool> = HashMap::new();
     let mut given_up: HashMap<usize, (Duration, bool)> = HashMap::new();
-    for Event { at, what } in facts.events {
+    let mut gone: HashSet<ClaimId> = HashSet::new();
+    let mut known = Known::default();
+    for event in facts.events {
+        known.note(facts, event);
+        let Event { at, what } = event;
         match *what {
             What::Left { claim, held, .. } => {
                 left.entry(claim).or_insert(held);
+            }
+            // With its session, which the release may have waited for.
+            What::Gone { claim, .. } if facts.terms.in_sessions => {
+                gone.insert(claim);
             }
             What::GivenUp { op, valid } => {
                 given_up.insert(op, (*at, valid));
@@ -35,10 +44,18 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
                 // nothing was refused, a request fails when a sixth of the TTL is over.
                 let at_once = *at < *since + facts.own_ttl(op) / 6
                     && !facts.troubles.was_refused(asked.client, *since, *at);
+                let ttl = facts.own_ttl(op);
+                let is_twofold = facts.terms.in_sessions
+                    && !facts
+                        .troubles
+                        .was_well(asked.client, at.saturating_sub(ttl), *at);
+                let Grant { claim, .. } = *grant;
+                let is_over =
+                    gone.contains(&claim) || known.is_over(claim.session, facts.terms.slack, *at);
                 let fault = match (result, left.get(&grant.claim)) {
-                    (Ok(()), None) => "was confirmed, though the store has not done it",
+                    (Ok(()), None) if !is_over => "was confirmed, though the store has not done it",
                     (Ok(()), Some(false)) if at_once => "was confirmed, though nothing was held",
-                    (Err(ErrorKind::Lost), Some(true)) if *was_valid => {
+                    (Err(ErrorKind::Lost), Some(true)) if *was_valid && !is_twofold => {
                         "found nothing, though it was held"
                     }
                     _ => continue,

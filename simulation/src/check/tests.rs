@@ -15,10 +15,12 @@ use crate::plan::step::Way;
 const A: ClaimId = ClaimId {
     client: 0,
     number: 1,
+    session: 0,
 };
 const B: ClaimId = ClaimId {
     client: 1,
     number: 1,
+    session: 0,
 };
 
 fn ms(millis: u64) -> Duration {
@@ -35,6 +37,8 @@ fn broken(events: Vec<(u64, What)>) -> Vec<Promise> {
         clients: vec![client; 2],
         calm_from: ms(50_000),
         longest_ttl: ms(1000),
+        in_sessions: false,
+        slack: Duration::ZERO,
     };
     let mut history = History::default();
     for (at, what) in events {
@@ -101,11 +105,7 @@ fn given_up(op: usize) -> What {
 }
 
 fn left(claim: ClaimId, held: bool) -> What {
-    What::Left {
-        claim,
-        name: 0,
-        held,
-    }
+    What::Left { claim, held }
 }
 
 fn gone(claim: ClaimId) -> What {

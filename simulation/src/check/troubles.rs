@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::Terms;
 use crate::event::{Event, What};
 use crate::journey::{Journey, PROMPT};
 
@@ -21,7 +22,8 @@ struct Span {
 }
 
 impl Troubles {
-    pub(super) fn of(events: &[Event], clients: usize) -> Self {
+    pub(super) fn of(events: &[Event], terms: &Terms) -> Self {
+        let clients = terms.clients.len();
         let mut troubles = Self {
             clients: vec![Vec::new(); clients],
             hints: vec![Vec::new(); clients],
@@ -36,7 +38,7 @@ impl Troubles {
                 }
                 | What::Replied {
                     client, journey, ..
-                } if !journey.is_prompt() => {
+                } if !journey.is_prompt() || terms.in_sessions && journey.is_doubled() => {
                     let to = from + longest(journey);
                     troubles.clients[*client].push(Span { from, to });
                     if matches!(journey, Journey::Refused(_)) {

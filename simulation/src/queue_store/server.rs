@@ -12,7 +12,9 @@ use super::request::{Party, Reply, Request, Verb};
 use super::session::Session;
 use crate::bug::Bug;
 use crate::event::{ClaimId, What};
-use crate::server::{Done, FOR_NOTHING, Hint, Server};
+use crate::server::{self, FOR_NOTHING, Hint, Server};
+
+type Done = server::Done<Reply>;
 
 /// The store: one [`LockQueue`] a name, and what it remembers of each claim.
 #[derive(Debug)]
@@ -82,11 +84,7 @@ impl QueueServer {
                 }
                 if verb == Verb::Leave {
                     let held = matches!(place, Place::Held { .. });
-                    done.happened.push(What::Left {
-                        claim: id,
-                        name,
-                        held,
-                    });
+                    done.happened.push(What::Left { claim: id, held });
                 }
                 self.note(name, &granted, Some(id), now, &mut done);
                 Reply::Stands(self.bent(id, verb, answer))
@@ -363,8 +361,8 @@ impl Server for QueueServer {
     type Request = Request;
     type Reply = Reply;
 
-    fn serve(&mut self, request: &Request, now: &StoreTime) -> (Option<Reply>, Done) {
-        match request {
+    fn serve(&mut self, ticket: u64, request: &Request, now: &StoreTime) -> Done {
+        let (reply, mut done) = match request {
             Request::Claim {
                 party,
                 sequence,
@@ -381,28 +379,35 @@ impl Server for QueueServer {
                 holders.extend(named.readers.state(now).holders);
                 (Some(Reply::State(LockState::new(holders, waiters))), done)
             }
+        };
+        match reply {
+            Some(reply) => done.replies.push((ticket, reply)),
+            None => done.happened.push(What::Ignored {
+                request: request.to_string().into(),
+            }),
         }
+        done
     }
 
     fn expire(&mut self, now: &StoreTime) -> Done {
         let mut all = Done::default();
         for name in 0..self.names.len() {
-            let done = self.expire_name(name, now);
-            all.happened.extend(done.happened);
-            all.hints.extend(done.hints);
+            all.append(self.expire_name(name, now));
         }
         all
     }
 
-    fn forget(&mut self, name: usize, now: &StoreTime) -> Done {
+    fn forget(&mut self, name: Option<usize>, now: &StoreTime) -> Done {
         let mut done = Done::default();
-        let listeners = std::mem::take(&mut self.names[name].listeners);
-        self.names[name].queue = LockQueue::new(now);
-        self.names[name].readers = LockQueue::new(now);
-        self.names[name].listeners = listeners;
-        self.note(name, &[], None, now, &mut done);
+        let names = name.map_or(0..self.names.len(), |name| name..name + 1);
+        for name in names.clone() {
+            done.happened.push(What::Forgot { name });
+            let named = &mut self.names[name];
+            (named.queue, named.readers) = (LockQueue::new(now), LockQueue::new(now));
+            self.note(name, &[], None, now, &mut done);
+        }
         self.sessions
-            .retain(|_, session| session.party.name != name);
+            .retain(|_, session| !names.contains(&session.party.name));
         done
     }
 

@@ -78,6 +78,7 @@ fn p7_waiting() {
                 ClaimId {
                     client: 1,
                     number: 2,
+                    session: 0,
                 },
                 Mode::Shared,
             ),
@@ -91,6 +92,7 @@ fn p7_waiting() {
                 ClaimId {
                     client: 1,
                     number: 2,
+                    session: 0,
                 },
                 2,
             ),
@@ -100,6 +102,7 @@ fn p7_waiting() {
             gone(ClaimId {
                 client: 1,
                 number: 2,
+                session: 0,
             }),
         ),
     ]);
@@ -118,6 +121,7 @@ fn p7_waiting() {
             joined(ClaimId {
                 client: 0,
                 number: 2,
+                session: 0,
             }),
         ),
         (
@@ -126,6 +130,7 @@ fn p7_waiting() {
                 ClaimId {
                     client: 0,
                     number: 2,
+                    session: 0,
                 },
                 2,
             ),

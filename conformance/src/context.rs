@@ -150,7 +150,11 @@ impl Context {
     /// So many clients that contend hard: where the store cannot wake a waiter, theirs is a TTL at
     /// which waiters look often. Nothing is in the way of renewals, so none is lost.
     pub(crate) async fn rivals<const N: usize>(&self) -> Result<[Locks; N]> {
-        self.several(|| self.builder().ttl(4 * self.ttl())).await
+        let ttl = match self.capabilities().push {
+            true => 8 * self.ttl(),
+            false => 5 * self.ttl(),
+        };
+        self.several(|| self.builder().ttl(ttl)).await
     }
 
     /// A client whose requests and wake-ups can be tampered with.

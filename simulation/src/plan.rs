@@ -57,7 +57,8 @@ impl Plan {
         let ttls: Vec<_> = (0..rng.usize(2..=4))
             .map(|_| Duration::from_millis(rng.u64(shortest..=2 * shortest)))
             .collect();
-        let longest = ttls.iter().max().copied().unwrap_or_default();
+        let in_force = ttls.iter().map(|ttl| family.in_force(*ttl));
+        let longest = in_force.max().unwrap_or_default();
         let modes: Vec<_> = (0..rng.usize(1..=2)).map(|_| draw_modes(rng)).collect();
         let heals_at = longest * rng.u32(4..=12);
         let is_calm = rng.u32(0..5) == 0;
@@ -72,14 +73,15 @@ impl Plan {
         let (workers, steps) = (rng.usize(1..=3), rng.usize(3..=10));
         let mut op = 0;
         let mut draw_client = |ttl: Duration| {
+            let in_force = family.in_force(ttl);
             let mut draw_step = |rng: &mut Rng| {
                 op += 1;
                 let name = rng.usize(0..modes.len());
                 Step {
                     op,
-                    pause: (ttl / 3).mul_f64(rng.f64().powi(2)),
+                    pause: (in_force / 3).mul_f64(rng.f64().powi(2)),
                     name,
-                    act: Act::draw(rng, &modes[name], ttl),
+                    act: Act::draw(rng, &modes[name], in_force),
                 }
             };
             Client {

@@ -58,6 +58,12 @@ impl<T> Mailbox<T> {
         sender.as_ref().is_some_and(oneshot::Sender::is_closed)
     }
 
+    /// Whether a reply has come.
+    pub(crate) fn is_answered(&self) -> bool {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.is_none()
+    }
+
     pub(crate) fn deliver(&self, reply: Result<T>) {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {

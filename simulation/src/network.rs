@@ -19,7 +19,7 @@ pub(crate) struct Network {
     server_paused: Duration,
     /// Whether anything was lost.
     pub(crate) has_lost: bool,
-    /// Whether anything came after its sender had given it up.
+    /// Whether anything came after its sender had given it up, or had its answer.
     pub(crate) was_late: bool,
 }
 

@@ -143,7 +143,9 @@ impl<S: Server> Wire<S> {
     async fn arrive(self: Arc<Self>, message: Message<S>) {
         self.reach_server().await;
         let mut state = self.state();
-        state.network.was_late |= message.mailbox.is_abandoned();
+        // Done again, where requests are not known again.
+        let is_done_again = self.world.plan.family.has_sessions() && message.mailbox.is_answered();
+        state.network.was_late |= is_done_again || message.mailbox.is_abandoned();
         state.tickets += 1;
         let ticket = state.tickets;
         let mut done = state

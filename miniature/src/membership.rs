@@ -66,7 +66,7 @@ impl<W: Wire> Membership<W> {
     /// The hold that the server has granted under this number.
     pub(crate) fn hold(&mut self, number: u64) -> Result<Hold> {
         let member = self.member.as_mut();
-        let held = member.map(|member| member.hold(number));
+        let held = member.and_then(|member| member.hold(number));
         held.ok_or_else(over)
     }
 

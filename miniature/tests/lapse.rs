@@ -328,6 +328,26 @@ async fn any_request_that_finds_its_session_ended_tells_all_its_claims() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_grant_whose_session_has_ended_before_it_is_known_is_not_handed_out() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut first = claim(&backend, "a");
+    let mut second = claim(&backend, "b");
+    first.attempt(&Patience::none(TTL)).await.unwrap();
+    sleep(TTL / 5).await;
+    wire.set(Trouble::DelaysReplies(TTL / 10));
+    let granted = tokio::spawn(async move { second.attempt(&Patience::none(TTL)).await });
+    sleep(TTL / 20).await;
+    wire.set(Trouble::None);
+    wire.end_first_session().await;
+    let renewed = first.renew(soon()).await.unwrap();
+    assert!(matches!(renewed, Renewal::Lost));
+    let error = granted.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hold_is_dated_from_before_its_session_was_kept_alive() {
     let server = Direct::new();
     let wire = Tested::new(&server);

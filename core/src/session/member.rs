@@ -56,11 +56,14 @@ impl<S: SessionStore> Member<S> {
     }
 
     /// The hold that the server has granted it under this number. From now on the absence of the
-    /// entry means that it is gone.
-    pub fn hold(&mut self, number: u64) -> Hold {
+    /// entry means that it is gone. `None` if the session is no more, and with it the hold.
+    pub fn hold(&mut self, number: u64) -> Option<Hold> {
+        if !self.session.is_alive() {
+            return None;
+        }
         self.session.shows(self.entry, Some(Moment::now()));
         self.told = self.session.as_of();
-        Hold::new(number, self.session.ttl(), self.told)
+        Some(Hold::new(number, self.session.ttl(), self.told))
     }
 
     /// Extends the hold with its session, which one heartbeat does for all its claims.

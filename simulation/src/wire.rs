@@ -233,6 +233,8 @@ impl<S: Server> Wire<S> {
             Disaster::RestartsTtls { away } => {
                 self.pause_server(&mut state, until(away));
                 self.world.record(What::Restarted);
+                // What clients take to be over stands for longer.
+                state.network.was_late = true;
                 let done = state.server.restart_ttls(&self.store_time());
                 self.note(&mut state, done);
             }

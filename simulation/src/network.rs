@@ -19,8 +19,8 @@ pub(crate) struct Network {
     server_paused: Duration,
     /// Whether anything was lost.
     pub(crate) has_lost: bool,
-    /// Whether anything came after its sender had given it up, or had its answer, or stays for longer
-    /// than that can know.
+    /// Whether anything came after its sender had given it up or had its answer, or stays for longer
+    /// than its sender can know.
     pub(crate) was_late: bool,
 }
 

@@ -25,6 +25,8 @@ struct Slow {
     records: Arc<Mutex<HashMap<Name, (LockQueue, u64)>>>,
     /// The next swap takes so many milliseconds.
     delay: AtomicU64,
+    /// The next swap is answered so many milliseconds after it was made.
+    answer_delay: AtomicU64,
     swaps: AtomicU64,
 }
 
@@ -38,6 +40,7 @@ impl Slow {
             began: Moment::now(),
             records: Arc::default(),
             delay: AtomicU64::new(0),
+            answer_delay: AtomicU64::new(0),
             swaps: AtomicU64::new(0),
         })
     }
@@ -45,6 +48,11 @@ impl Slow {
     /// Delays the next swap.
     fn delay(&self, millis: u64) {
         self.delay.store(millis, Ordering::SeqCst);
+    }
+
+    /// Delays the answer to the next swap.
+    fn delay_answer(&self, millis: u64) {
+        self.answer_delay.store(millis, Ordering::SeqCst);
     }
 
     fn holders(&self, name: &Name) -> usize {
@@ -76,6 +84,7 @@ impl CasStore for Slow {
         by: Deadline,
     ) -> Result<Swap> {
         let delay = Duration::from_millis(self.delay.swap(0, Ordering::SeqCst));
+        let answer_delay = Duration::from_millis(self.answer_delay.swap(0, Ordering::SeqCst));
         let version = self.swaps.fetch_add(1, Ordering::SeqCst) + 1;
         let (name, queue, expected) = (name.clone(), queue.clone(), expected.cloned());
         let records = Arc::clone(&self.records);
@@ -92,7 +101,12 @@ impl CasStore for Slow {
             records.insert(name, (queue, version));
             Swap::Stored(Version::new(version.to_string()))
         });
-        by.bound(async { Ok(swap.await.unwrap()) }).await
+        by.bound(async {
+            let swapped = swap.await.unwrap();
+            tokio::time::sleep(answer_delay).await;
+            Ok(swapped)
+        })
+        .await
     }
 
     fn now(&self) -> Result<StoreTime> {
@@ -242,6 +256,30 @@ async fn a_request_that_hangs_holds_up_no_neighbour() {
     }
     assert!(began.elapsed() < 2 * SECOND, "{:?}", began.elapsed());
     assert!(long.await.unwrap());
+}
+
+/// P10: a release goes out with the swap of a neighbour, whose answer is so late that the release
+/// is asked for again. What that finds is its own doing.
+#[tokio::test(start_paused = true)]
+async fn a_release_that_overtakes_itself_is_no_loss() {
+    let store = Slow::new();
+    let backend = CasBackend::new(Arc::clone(&store));
+    let [mut first, mut second, mut leaving] = [(); 3].map(|()| claim(&backend, Mode::Shared));
+    for reader in [&mut first, &mut second, &mut leaving] {
+        reader.attempt(&Patience::none(REQUEST)).await.unwrap();
+    }
+    // At another time, so that a renewal changes something.
+    tokio::time::advance(SECOND).await;
+    store.delay(100);
+    let under_way = Handle::current().spawn(async move { first.renew(by()).await.is_ok() });
+    tokio::task::yield_now().await;
+    store.delay_answer(5000);
+    // The second waits for its turn before the third, and does what that wants too.
+    let (renewed, released) = tokio::join!(second.renew(by()), leaving.release(by()));
+    assert!(under_way.await.unwrap());
+    assert!(renewed.is_err(), "{renewed:?}");
+    assert_eq!(released.unwrap(), Released::Held);
+    assert_eq!(store.holders(&name()), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,7 +75,12 @@ impl<S: CasStore> CasClaim<S> {
         let now = store.now()?;
         let place = queue.place(self.request.id, &now);
         let stands = place != Place::Absent && !queue.has_expired(&now);
-        Ok(stands.then_some(Changed { place, as_of }))
+        let again = false;
+        Ok(stands.then_some(Changed {
+            place,
+            as_of,
+            again,
+        }))
     }
 
     async fn enter(&mut self, wait: bool, by: Deadline) -> Result<Changed> {
@@ -105,7 +110,7 @@ impl<S: CasStore> Claim for CasClaim<S> {
         if wait && self.subscription.is_none() {
             self.subscription = Some(self.subscribe());
         }
-        let Changed { place, as_of } = self.enter(wait, patience.deadline()).await?;
+        let Changed { place, as_of, .. } = self.enter(wait, patience.deadline()).await?;
         Ok(match place {
             Place::Held { number } => {
                 self.subscription = None;
@@ -126,7 +131,7 @@ impl<S: CasStore> Claim for CasClaim<S> {
     }
 
     async fn renew(&mut self, by: Deadline) -> Result<Renewal> {
-        let Changed { place, as_of } = self.change(Verb::Renew, by).await?;
+        let Changed { place, as_of, .. } = self.change(Verb::Renew, by).await?;
         Ok(match place {
             Place::Held { number } if self.granted == Some(number) => Renewal::Extended(as_of),
             // Of another number, it is another hold: the record was lost, and a request that came
@@ -141,6 +146,8 @@ impl<S: CasStore> Claim for CasClaim<S> {
         let changed = self.change(Verb::Leave, by).await?;
         Ok(match changed.place {
             Place::Held { .. } => Released::Held,
+            // Most likely it is this release that has made an end of it.
+            _ if changed.again => Released::Held,
             _ => Released::NotHeld,
         })
     }

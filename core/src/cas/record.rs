@@ -60,6 +60,8 @@ pub(super) struct Changed {
     pub(super) place: Place,
     /// An instant before the store's clock was read for it.
     pub(super) as_of: Moment,
+    /// Whether the verb may have been done before, by a swap whose answer nobody waited for.
+    pub(super) again: bool,
 }
 
 impl<S: CasStore> Records<S> {
@@ -105,7 +107,9 @@ impl<S: CasStore> Record<S> {
             let done = self
                 .led(&self.overtaking, by.remaining(), changed, owner, by)
                 .await;
-            done.unwrap_or_else(|| Err(unfinished()))
+            let changed = done.unwrap_or_else(|| Err(unfinished()))?;
+            let again = true;
+            Ok(Changed { again, ..changed })
         })
         .await
     }
@@ -202,6 +206,7 @@ impl<S: CasStore> Record<S> {
                     Ok(outcome) => Ok(Changed {
                         place: outcome.answer,
                         as_of,
+                        again: false,
                     }),
                     Err(conflict) if conflict.kind() == ErrorKind::Conflict => Err(conflict),
                     Err(error) => return Err(error),

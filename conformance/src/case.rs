@@ -14,6 +14,9 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// The number of the promise, if it is filed under one.
     pub(crate) promise: Option<u8>,
+    /// Whether it lasts for many TTLs, most of which it sleeps. Then it begins before those that do
+    /// not, so that nobody waits for it alone in the end.
+    pub(crate) is_long: bool,
     needs: Vec<Need>,
     body: Box<dyn Fn(Context) -> Running + Send + Sync>,
 }
@@ -51,6 +54,7 @@ impl Case {
         Self {
             name,
             promise: None,
+            is_long: false,
             needs: Vec::new(),
             body: Box::new(move |context| Box::pin(body(context))),
         }
@@ -59,6 +63,13 @@ impl Case {
     pub(crate) fn needs<const N: usize>(mut self, needs: [Need; N]) -> Self {
         self.needs.extend(needs);
         self
+    }
+
+    pub(crate) fn long(self) -> Self {
+        Self {
+            is_long: true,
+            ..self
+        }
     }
 
     pub(crate) fn of_promise(self, promise: u8) -> Self {

@@ -30,7 +30,9 @@ pub fn run(harness: impl Harness) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);
     Panics::install_hook();
-    let trials = cases::all()
+    let mut cases = cases::all();
+    cases.sort_by_key(|case| !case.is_long);
+    let trials = cases
         .into_iter()
         .map(|case| trial(&harness, case))
         .collect();

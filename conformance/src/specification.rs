@@ -22,6 +22,8 @@ mod script;
 mod seed;
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use distlock_core::Deadline;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -40,8 +42,8 @@ use seed::Seed;
 const SHRINK_MILLIS: u32 = 25_000;
 const SHRINK_TRIES: u32 = 1_000;
 
-/// Runs random scripts until the deadline, so many at a time and each at least once. Fails with the
-/// shortest script that the store answers otherwise than the queue.
+/// Runs random scripts until the deadline, so many at a time, and on until one of them could be run
+/// to its end. Fails with the shortest script that the store answers otherwise than the queue.
 pub(crate) async fn hold_to_the_queue(
     cx: &Context,
     time: Time,
@@ -49,23 +51,28 @@ pub(crate) async fn hold_to_the_queue(
     until: Deadline,
 ) -> Result<(), Unmet> {
     let given = Seed::given()?;
+    let at_last = Deadline::within(cx.case_limit() / 2);
+    let completed = Arc::new(AtomicU32::new(0));
     let mut lanes = JoinSet::new();
     for _ in 0..given.map_or(at_a_time, |_| 1) {
-        let (cx, handle) = (cx.clone(), Handle::current());
+        let (cx, handle, completed) = (cx.clone(), Handle::current(), Arc::clone(&completed));
         lanes.spawn_blocking(move || {
             cx.note_panics_of_this_thread();
-            let mut completed = 0;
             loop {
                 let seed = given.unwrap_or_else(Seed::new);
-                completed += run_script(&cx, &handle, time, seed)?;
+                let done = run_script(&cx, &handle, time, seed)?;
+                let done = done + completed.fetch_add(done, Ordering::Relaxed);
+                let until = if done == 0 { at_last } else { until };
                 if given.is_some() || until.remaining().is_zero() {
-                    return Ok(completed);
+                    return Ok(());
                 }
             }
         });
     }
-    let completed = lanes.join_all().await.into_iter().sum::<Result<u32, _>>()?;
-    if completed == 0 {
+    for lane in lanes.join_all().await {
+        lane?;
+    }
+    if completed.load(Ordering::Relaxed) == 0 {
         return Err(Unmet(
             "the machine, or the store, is too slow to run one script before the TTL of its claims \
              has passed; give the harness a longer TTL"

@@ -26,13 +26,14 @@ fn the_suite_catches_what_is_wrong_with_a_store_that_waits_on_the_server() {
 
 /// By one of the cases that are meant to.
 fn all_are_caught_over(base: Base, harmless: &[u32]) {
-    let mutants = all();
+    let mut mutants = all();
+    mutants.retain(|mutant| !harmless.contains(&mutant.number));
     let mut caught = BTreeMap::new();
     for tried in trial::run(trial::proof_over(&mutants, base)) {
         let number = tried.trial.mutant.number;
         *caught.entry(number).or_insert(false) |= matches!(tried.verdict, Verdict::Failed(_));
     }
     assert!(caught.len() > 30, "few mutants: {caught:?}");
-    caught.retain(|number, caught| !*caught && !harmless.contains(number));
+    caught.retain(|_, caught| !*caught);
     assert!(caught.is_empty(), "over {base:?}, survived: {caught:?}");
 }

@@ -17,7 +17,7 @@ pub(crate) fn run() -> ExitCode {
     steps.run(&mut cargo("test --workspace --all-features --no-fail-fast"));
     // What the facade does without its optional stores cannot be seen with them built in.
     steps.run(&mut cargo(
-        "test --package distlock --no-default-features --no-fail-fast",
+        "test --package distlock --no-default-features --no-fail-fast --lib --test *",
     ));
     // In which order tasks and threads take their steps, drawn again and again.
     steps.run(

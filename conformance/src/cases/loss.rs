@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(told_on_time_when_renewals_fail),
         Case::of(told_on_time_when_renewals_hang),
         Case::of(told_on_time_when_the_answers_of_renewals_are_lost),
-        Case::of(a_failed_renewal_is_not_a_loss),
+        Case::of(a_failed_renewal_is_not_a_loss).long(),
         Case::of(a_store_that_recovers_in_time_keeps_the_hold),
         Case::of(a_hold_that_the_store_forgot_is_told_at_its_renewal),
         Case::of(a_revocation_that_is_pushed_is_told_at_once),

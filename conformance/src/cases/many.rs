@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::of(a_thousand_names_held_at_once),
         Case::of(two_hundred_waiters_on_one_name),
-        Case::of(many_holds_are_renewed_together),
+        Case::of(many_holds_are_renewed_together).long(),
         Case::of(many_readers_of_one_name).needs([Need::Shared]),
         Case::of(many_permits_of_one_name).needs([Need::Permits]),
         Case::of(locks_that_share_a_backend_end_apart),

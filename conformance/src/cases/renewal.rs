@@ -13,14 +13,22 @@ use crate::faults::Verb;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::of(a_hold_outlives_its_ttl),
-        Case::of(readers_outlive_their_ttl).needs([Need::Shared]),
-        Case::of(permits_outlive_their_ttl).needs([Need::Permits]),
-        Case::of(a_place_in_line_outlives_its_ttl).needs([Need::Fair]),
-        Case::of(a_hold_that_waited_long_is_kept).needs([Need::Fair]),
+        Case::of(a_hold_outlives_its_ttl).long(),
+        Case::of(readers_outlive_their_ttl)
+            .long()
+            .needs([Need::Shared]),
+        Case::of(permits_outlive_their_ttl)
+            .long()
+            .needs([Need::Permits]),
+        Case::of(a_place_in_line_outlives_its_ttl)
+            .long()
+            .needs([Need::Fair]),
+        Case::of(a_hold_that_waited_long_is_kept)
+            .long()
+            .needs([Need::Fair]),
         Case::of(renewals_come_as_often_as_they_should),
-        Case::of(a_renewal_comes_within_a_third_of_the_ttl),
-        Case::of(nothing_is_renewed_after_release),
+        Case::of(a_renewal_comes_within_a_third_of_the_ttl).long(),
+        Case::of(nothing_is_renewed_after_release).long(),
         Case::of(max_hold_ends_the_hold_and_frees_the_name),
         Case::of(a_max_hold_within_the_ttl_means_no_renewal),
         Case::of(no_renewal_ensures_more_than_max_hold_allows),

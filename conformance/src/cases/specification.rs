@@ -13,7 +13,7 @@ use crate::specification::{Time, hold_to_the_queue};
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::of(requests_are_answered_as_by_the_queue),
-        Case::of(claims_expire_as_in_the_queue),
+        Case::of(claims_expire_as_in_the_queue).long(),
     ]
 }
 

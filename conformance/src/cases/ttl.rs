@@ -20,7 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_dead_waiter_delays_nobody_past_its_ttl),
         Case::of(a_hand_over_to_a_dead_waiter_does_not_restart_its_ttl),
         Case::of(a_short_ttl_ahead_of_a_long_one_ends_in_its_own_time),
-        Case::of(a_claim_that_asks_again_lives_on),
+        Case::of(a_claim_that_asks_again_lives_on).long(),
         Case::of(a_killed_process_is_taken_over).needs([Need::Processes]),
         Case::of(a_stopped_process_is_taken_over_and_sees_its_loss).needs([Need::Processes]),
     ]

@@ -283,15 +283,13 @@ async fn an_inspection_that_fails_is_an_error(cx: Context) -> Outcome {
     }
     // A watch goes on after it.
     let mut watch = locks.watch(&name);
-    faults.add(
-        Verb::Inspect,
-        Which::Nth(1),
-        Fault::Fail(ErrorKind::Unauthorized),
-    );
+    let fault = Fault::Fail(ErrorKind::Unauthorized);
+    faults.add(Verb::Inspect, Which::All, fault);
     refused(
         ErrorKind::Unauthorized,
         soon("an answer", watch.next()).await?,
     )?;
+    faults.heal();
     let state = soon("the state, once the store tells it", watch.next()).await??;
     assert_eq!(state.holders.len(), 1, "{state:?}");
     guard.release().await?;

@@ -40,19 +40,18 @@ pub(crate) enum Need {
 }
 
 impl Case {
-    /// The case that this function is, under the name it has in the source: `cases::promise::case`.
+    /// The case that this function is, called by its promise and itself: `promise::case` of
+    /// `cases::promise::case`, and of any module of the promise in between.
     pub(crate) fn of<F, R>(body: F) -> Self
     where
         F: Fn(Context) -> R + Send + Sync + 'static,
         R: Future<Output = Outcome> + Send + 'static,
     {
-        let path = type_name::<F>();
-        let name = path
-            .split_once("cases::")
-            .map_or(path, |(_, name)| name)
-            .to_owned();
+        let path = type_name::<F>().split("::");
+        let mut path = path.skip_while(|module| *module != "cases").skip(1);
+        let ends = [path.next(), path.last()];
         Self {
-            name,
+            name: ends.map(Option::unwrap_or_default).join("::"),
             promise: None,
             is_long: false,
             needs: Vec::new(),

@@ -17,20 +17,20 @@
 //!   destructor of a thread-local, in another runtime and among blocking work ([`Place`]); and in
 //!   none, after the runtime has gone.
 //!
-//! The others are about what those who stay notice of one who goes.
+//! The others are single ways to go; [`neighbours`] has what those who stay notice of it.
 
 mod ask;
+mod neighbours;
 mod place;
 mod sweep;
 
 use std::future::Future;
 use std::time::Duration;
 
-use distlock_core::Locks;
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep};
+use tokio::time::sleep;
 
-use crate::case::{Case, Need};
+use crate::case::Case;
 use crate::context::{Context, soon};
 use crate::failure::{Failure, Outcome};
 use crate::faults::{Fault, Verb, Which};
@@ -41,7 +41,7 @@ use place::Place;
 use sweep::{Client, Line, Load, Sweep, Trouble, here, on_own_thread, together};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         Case::of(at_any_poll),
         Case::of(at_any_poll_in_a_runtime_of_one_thread),
         Case::of(at_any_poll_of_locks_with_a_thread_of_their_own),
@@ -54,13 +54,11 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_future_that_was_never_polled_asks_nothing),
         Case::of(dropped_while_the_store_hangs),
         Case::of(dropped_as_its_time_limit_passes),
-        Case::of(a_select_loop_keeps_the_place).needs([Need::Fair]),
-        Case::of(a_neighbour_inherits_the_place).needs([Need::Fair, Need::StandsInLine]),
-        Case::of(a_neighbour_inherits_no_more_than_the_place),
-        Case::of(a_waiter_that_gives_up_in_the_middle_holds_up_nobody),
         Case::of(an_aborted_task_gives_back_its_lock),
         Case::of(dropping_other_futures_changes_nothing),
-    ]
+    ];
+    cases.extend(neighbours::cases());
+    cases
 }
 
 /// What is late is so late.
@@ -335,124 +333,6 @@ async fn dropped_as_its_time_limit_passes(cx: Context) -> Outcome {
         Ok(())
     };
     cx.elsewhere(rounds).await
-}
-
-/// `select!` in a loop over `&mut acquire`: between the ticks the place in line stays.
-async fn a_select_loop_keeps_the_place(cx: Context) -> Outcome {
-    let [one, two, three] = cx.clients().await?;
-    let name = cx.name();
-    let holder = one.lock(&name).acquire().await?;
-    let mut first = two.lock(&name).acquire();
-    let mut tick = interval(Duration::from_millis(5));
-    for _ in 0..10 {
-        tokio::select! {
-            _ = &mut first => panic!("granted beside a holder"),
-            _ = tick.tick() => {}
-        }
-    }
-    cx.until_waiting(&name, 1).await?;
-    let second = tokio::spawn(three.lock(&name).acquire());
-    cx.until_waiting(&name, 2).await?;
-    for _ in 0..10 {
-        tokio::select! {
-            _ = &mut first => panic!("granted beside a holder"),
-            _ = tick.tick() => {}
-        }
-    }
-    holder.release().await?;
-    let guard = soon("the lock for the first in line", first).await??;
-    assert!(
-        !second.is_finished(),
-        "the second in line was granted beside the first"
-    );
-    guard.release().await?;
-    soon("the lock for the second in line", second)
-        .await???
-        .release()
-        .await?;
-    Ok(())
-}
-
-/// Of two who wait in one client, the one in the store's line gives up: the other has its place,
-/// before those of other clients that came in between.
-async fn a_neighbour_inherits_the_place(cx: Context) -> Outcome {
-    let [one, two, three] = cx.clients().await?;
-    let name = cx.name();
-    let holder = one.lock(&name).acquire().await?;
-    let mut gives_up = two.lock(&name).acquire();
-    assert!(poll_once(&mut gives_up).await.is_pending());
-    cx.until_waiting(&name, 1).await?;
-    let mut neighbour = two.lock(&name).acquire();
-    assert!(poll_once(&mut neighbour).await.is_pending());
-    sleep(Duration::from_millis(20)).await;
-    let other = tokio::spawn(three.lock(&name).acquire());
-    cx.until_waiting(&name, 2).await?;
-    drop(gives_up);
-    sleep(Duration::from_millis(20)).await;
-    cx.until_waiting(&name, 2).await?;
-    holder.release().await?;
-    let guard = soon("the lock for the neighbour", neighbour).await??;
-    assert!(
-        !other.is_finished(),
-        "another client was granted beside the neighbour"
-    );
-    guard.release().await?;
-    soon("the lock for the other client", other)
-        .await???
-        .release()
-        .await?;
-    Ok(())
-}
-
-/// What the one that gave up had asked for besides is not what its neighbour gets.
-async fn a_neighbour_inherits_no_more_than_the_place(cx: Context) -> Outcome {
-    let [one, two] = cx.clients().await?;
-    let name = cx.name();
-    let limit = cx.ttl() / 3;
-    let lock = two.lock(&name);
-    for other in [lock.clone().max_hold(limit), lock.clone().ttl(cx.steady())] {
-        let holder = one.lock(&name).acquire().await?;
-        let mut gives_up = other.acquire();
-        assert!(poll_once(&mut gives_up).await.is_pending());
-        cx.until_waiting(&name, 1).await?;
-        let mut neighbour = lock.acquire();
-        assert!(poll_once(&mut neighbour).await.is_pending());
-        sleep(Duration::from_millis(20)).await;
-        drop(gives_up);
-        holder.release().await?;
-        let guard = soon("the lock for the neighbour", neighbour).await??;
-        sleep(2 * limit).await;
-        assert!(
-            guard.is_held() && guard.valid_for() > cx.steady(),
-            "a hold ends by the limit, or the TTL, of another: {guard:?}"
-        );
-        guard.release().await?;
-    }
-    Ok(())
-}
-
-/// The middle one of five goes; those behind move up (E4).
-async fn a_waiter_that_gives_up_in_the_middle_holds_up_nobody(cx: Context) -> Outcome {
-    let clients: [Locks; 5] = cx.clients().await?;
-    let holder = cx.client().await?;
-    let name = cx.name();
-    let guard = holder.lock(&name).acquire().await?;
-    let mut waiting = Vec::new();
-    for (ahead, client) in clients.iter().enumerate() {
-        waiting.push(tokio::spawn(client.lock(&name).acquire()));
-        cx.until_waiting(&name, ahead + 1).await?;
-    }
-    waiting.remove(2).abort();
-    cx.until_waiting(&name, 4).await?;
-    guard.release().await?;
-    for granted in waiting {
-        soon("the lock past one who gave up", granted)
-            .await???
-            .release()
-            .await?;
-    }
-    cx.until_free(&name).await?;
-    Ok(())
 }
 
 /// Aborting a task drops its guard, or its acquisition, wherever it was.

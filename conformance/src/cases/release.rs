@@ -1,21 +1,22 @@
 //! P10: a release frees its own claim and no other, is asked for until it is done, and works from
 //! anywhere.
 
+mod run;
+mod settle;
+
 use std::time::Duration;
 
 use distlock_core::backend::Released;
 use distlock_core::{ErrorKind, Expiry, Mode, Moment};
-use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::case::{Case, Need};
 use crate::context::{ALLOWANCE, Context, refused, soon, within};
 use crate::failure::Outcome;
 use crate::faults::{Fault, Verb, Which};
-use crate::polling::{drop_after_polls, poll_once};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         Case::of(a_second_release_finds_nothing),
         Case::of(a_release_of_what_never_asked_finds_nothing),
         Case::of(a_waiter_s_release_gives_up_its_place),
@@ -32,14 +33,11 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(dropped_while_unwinding),
         Case::of(dropped_after_its_runtime_has_gone),
         Case::of(asked_for_after_its_runtime_has_gone),
-        Case::of(settle_waits_for_what_was_dropped),
-        Case::of(settle_waits_for_what_timed_out_or_failed),
-        Case::of(settle_waits_for_nothing_newer),
-        Case::of(a_run_releases_when_its_work_is_done),
-        Case::of(a_run_releases_when_its_work_panics),
-        Case::of(a_run_releases_when_it_is_dropped),
         Case::of(a_release_that_comes_after_the_loss_says_so),
-    ]
+    ];
+    cases.extend(settle::cases());
+    cases.extend(run::cases());
+    cases
 }
 
 /// Releasing twice does no harm; the second finds nothing to release.
@@ -368,147 +366,6 @@ async fn asked_for_after_its_runtime_has_gone(cx: Context) -> Outcome {
         soon("an answer", locks.inspect(cx.name())).await?,
     )?;
     soon("nothing to settle", locks.settle()).await?;
-    Ok(())
-}
-
-/// After `drop` and `settle`, the store shows nothing any more: at once, not soon.
-async fn settle_waits_for_what_was_dropped(cx: Context) -> Outcome {
-    let (locks, faults) = cx.faulty().await?;
-    faults.add(
-        Verb::Release,
-        Which::All,
-        Fault::DelayRequest(Duration::from_millis(30)),
-    );
-    let names: Vec<_> = (0..20).map(|_| cx.name()).collect();
-    for (number, name) in names.iter().enumerate() {
-        let guard = locks.lock(name).acquire().await?;
-        if number % 2 == 0 {
-            drop(guard);
-        } else {
-            drop(guard.release());
-        }
-    }
-    soon("all releases", locks.settle()).await?;
-    for name in &names {
-        assert!(
-            cx.state(name).await?.is_free(),
-            "something is left after `settle`"
-        );
-    }
-    Ok(())
-}
-
-/// A grant whose answer comes after the time limit, or never and then an error, is given back.
-async fn settle_waits_for_what_timed_out_or_failed(cx: Context) -> Outcome {
-    let (locks, faults) = cx.faulty().await?;
-    let (limit, late) = (Duration::from_millis(50), Duration::from_millis(500));
-    let fatal = ErrorKind::Unexpected;
-    for (first, limit, kind) in [
-        (Fault::DelayReply(late), limit, ErrorKind::TimedOut),
-        (Fault::LoseReply, Duration::MAX, fatal),
-    ] {
-        let name = cx.name();
-        faults.add(Verb::Attempt, Which::Nth(1), first);
-        faults.add(Verb::Attempt, Which::Nth(2), Fault::Fail(fatal));
-        faults.add(Verb::Release, Which::Nth(1), Fault::DelayRequest(late));
-        let acquiring = locks.lock(&name).acquire_within(limit);
-        refused(kind, soon("an answer", acquiring).await?)?;
-        soon("the end of it", locks.settle()).await?;
-        assert!(
-            cx.state(&name).await?.is_free(),
-            "something is left after `settle`, of what ended as {kind:?}"
-        );
-        faults.heal();
-    }
-    Ok(())
-}
-
-/// What is dropped after the call is not waited for; and of several that settle, all are told.
-async fn settle_waits_for_nothing_newer(cx: Context) -> Outcome {
-    let (locks, faults) = cx.faulty().await?;
-    let (older, newer) = (cx.name(), cx.name());
-    let [first, second] = [
-        locks.lock(&older).acquire().await?,
-        locks.lock(&newer).acquire().await?,
-    ];
-    let delay = Duration::from_millis(300);
-    faults.add(Verb::Release, Which::Nth(1), Fault::DelayRequest(delay));
-    drop(first);
-    soon("a release", faults.seen(Verb::Release, 1)).await?;
-    let mut settling = [(); 3].map(|()| Box::pin(locks.settle()));
-    for settle in &mut settling {
-        assert!(poll_once(settle).await.is_pending(), "nothing to settle");
-    }
-    faults.add(Verb::Release, Which::All, Fault::LoseRequest);
-    drop(second);
-    for settle in settling {
-        soon("the end of what was dropped before", settle).await?;
-    }
-    assert!(cx.state(&older).await?.is_free());
-    faults.heal();
-    soon("the end of the rest", locks.settle()).await?;
-    assert!(cx.state(&newer).await?.is_free());
-    Ok(())
-}
-
-/// `run` gives the output of the work, shows it the token, and has released the lock when it
-/// returns.
-async fn a_run_releases_when_its_work_is_done(cx: Context) -> Outcome {
-    let locks = cx.client().await?;
-    let name = cx.name();
-    let store = cx.clone();
-    let of_name = name.clone();
-    let (token, seen) = locks
-        .lock(&name)
-        .run(async move |token| (token, store.state(&of_name).await))
-        .await?;
-    let seen = seen?;
-    assert_eq!(
-        seen.holders.len(),
-        1,
-        "the lock is held while the work runs: {seen:?}"
-    );
-    assert!(
-        seen.holders[0].token.is_none_or(|shown| shown == token),
-        "the token that the work is given"
-    );
-    assert!(
-        cx.state(&name).await?.is_free(),
-        "held after `run` has returned"
-    );
-    Ok(())
-}
-
-/// The work panics; the panic goes on to the caller, and the lock is released.
-async fn a_run_releases_when_its_work_panics(cx: Context) -> Outcome {
-    let locks = cx.client().await?;
-    let name = cx.name();
-    let lock = locks.lock(&name);
-    let work = async move |_| -> () { panic!("on purpose, in the work") };
-    let task = tokio::spawn(async move { lock.run(work).await });
-    assert!(task.await.is_err_and(|error| error.is_panic()));
-    cx.until_free(&name).await?;
-    Ok(())
-}
-
-/// Dropping the future of `run` ends the work and releases the lock, at any point.
-async fn a_run_releases_when_it_is_dropped(cx: Context) -> Outcome {
-    let locks = cx.client().await?;
-    let name = cx.name();
-    let lock = locks.lock(&name);
-    for polls in 0..12 {
-        let (running, runs) = oneshot::channel::<()>();
-        let work = async move |_| {
-            let _running = running;
-            std::future::pending::<()>().await;
-        };
-        let outcome =
-            drop_after_polls(polls, Duration::from_micros(200), Box::pin(lock.run(work))).await;
-        assert!(outcome.is_none(), "work that never ends has ended");
-        assert!(soon("the end of the work", runs).await?.is_err());
-        soon("the release", locks.settle()).await?;
-        cx.until_free(&name).await?;
-    }
     Ok(())
 }
 

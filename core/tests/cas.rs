@@ -130,7 +130,7 @@ fn by() -> Deadline {
     Deadline::within(REQUEST)
 }
 
-/// P9, P11 (B2): a claim withdraws while its own join is still on its way. That join comes too late
+/// P9, P11: a claim withdraws while its own join is still on its way. That join comes too late
 /// for good.
 #[tokio::test(start_paused = true)]
 async fn a_swap_that_comes_after_the_withdrawal_makes_no_ghost() {

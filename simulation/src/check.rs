@@ -34,7 +34,7 @@ pub struct Violation {
     pub at: Duration,
 }
 
-/// What the library promises, by the numbers that the documentation of its design gives.
+/// What the library promises, by the numbers of `docs/promises.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Promise {

@@ -39,7 +39,7 @@ fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// P4, P5 (A8): a runtime that was blocked past the TTL has renewed nothing; the first look says
+/// P4, P5: a runtime that was blocked past the TTL has renewed nothing; the first look says
 /// so, whatever timers did.
 #[test]
 fn a_blocked_runtime_shows_at_the_first_look() {
@@ -146,7 +146,7 @@ fn a_store_that_cannot_be_made_is_an_error() {
     });
 }
 
-/// L2: a guard can be dropped, asked and released after its runtime has gone. It does not count as
+/// A guard can be dropped, asked and released after its runtime has gone. It does not count as
 /// held, since nobody renews it; nothing panics or hangs.
 #[test]
 fn after_its_runtime_has_gone_a_guard_is_lost_and_harmless() {
@@ -201,7 +201,7 @@ fn without_a_runtime_the_error_says_what_to_do() {
     assert!(error.to_string().contains("build_on_own_thread"), "{error}");
 }
 
-/// L2: a guard can be asked, and dropped, in the destructor of a thread-local, also when tokio has
+/// A guard can be asked, and dropped, in the destructor of a thread-local, also when tokio has
 /// no place left there: no runtime can be entered then, and the real clock has to do.
 #[test]
 fn a_guard_can_be_asked_when_the_thread_has_all_but_ended() {
@@ -262,7 +262,7 @@ fn an_acquisition_can_be_polled_anywhere() {
     other.block_on(guard.release()).unwrap();
 }
 
-/// L3: a forgotten guard holds on, renewed, until its `max_hold`.
+/// A forgotten guard holds on, renewed, until its `max_hold`.
 #[test]
 fn a_forgotten_guard_holds_until_its_max_hold() {
     one_worker().block_on(async {

@@ -13,7 +13,7 @@ use distlock_memory::MemoryBackend;
 /// was suspended.
 const SUSPENDED: &str = "DISTLOCK_TEST_SUSPENDED";
 
-/// P4, P5 (A6): a hold does not survive a suspension longer than its TTL. The first look says so,
+/// P4, P5: a hold does not survive a suspension longer than its TTL. The first look says so,
 /// and `lost` within the second in which the keeper looks at the clock, although no timer has
 /// moved.
 #[test]

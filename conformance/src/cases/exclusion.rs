@@ -54,7 +54,7 @@ async fn one_client_keeps_out_another(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Nothing is re-entrant: to its own client, a held lock is as taken as to any other (F2).
+/// Nothing is re-entrant: to its own client, a held lock is as taken as to any other.
 async fn a_client_keeps_out_itself(cx: Context) -> Outcome {
     let locks = cx.client().await?;
     let lock = locks.lock(cx.name());
@@ -225,7 +225,7 @@ async fn a_lock_on_a_semaphore_is_a_conflict(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Two limits for one name are refused, with both named: no silent second semaphore (F8).
+/// Two limits for one name are refused, with both named: no silent second semaphore.
 async fn two_limits_are_a_conflict(cx: Context) -> Outcome {
     let [one, other] = cx.clients().await?;
     let name = cx.name();

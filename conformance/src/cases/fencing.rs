@@ -282,7 +282,7 @@ async fn order_of_tokens_is_order_of_grants(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// A holder that asks again is told of the grant that it has; it is not granted the name anew (D5).
+/// A holder that asks again is told of the grant that it has; it is not granted the name anew.
 async fn asking_again_gives_the_same_number(cx: Context) -> Outcome {
     let claim = cx.bare(&cx.name(), Mode::Exclusive, cx.calm()).await?;
     let first = claim.hold().await?;

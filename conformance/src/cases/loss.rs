@@ -108,7 +108,7 @@ async fn a_failed_renewal_is_not_a_loss(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// The store is out of reach for half a TTL at a time, and the hold lives on (C1).
+/// The store is out of reach for half a TTL at a time, and the hold lives on.
 async fn a_store_that_recovers_in_time_keeps_the_hold(cx: Context) -> Outcome {
     let ttl = 4 * cx.ttl();
     let (locks, faults) = cx.faulty().await?;
@@ -136,7 +136,7 @@ async fn a_store_that_recovers_in_time_keeps_the_hold(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// An operator removes the entry: the next renewal finds out, and the hold is not made anew (C2).
+/// An operator removes the entry: the next renewal finds out, and the hold is not made anew.
 async fn a_hold_that_the_store_forgot_is_told_at_its_renewal(cx: Context) -> Outcome {
     let (locks, faults) = cx.faulty().await?;
     let name = cx.name();
@@ -228,7 +228,7 @@ async fn a_place_that_was_said_to_be_gone_is_no_loss_of_the_grant(cx: Context) -
 }
 
 /// Many guards that are lost together, each with several listeners: all are told, none twice or
-/// late (C6).
+/// late.
 async fn everybody_is_told(cx: Context) -> Outcome {
     const GUARDS: usize = 100;
     let ttl = 2 * cx.ttl();

@@ -106,7 +106,7 @@ async fn a_release_after_expiry_finds_nothing(cx: Context) -> Outcome {
 }
 
 /// A release that comes when the claim has long expired, and somebody else holds the name, frees
-/// nobody (B4).
+/// nobody.
 async fn a_late_release_leaves_the_successor_alone(cx: Context) -> Outcome {
     let locks = cx.client().await?;
     let name = cx.name();
@@ -286,7 +286,7 @@ async fn dropped_without_waiting_for_the_store(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// A guard can go to a plain thread, and end there (L2).
+/// A guard can go to a plain thread, and end there.
 async fn dropped_on_a_thread_without_a_runtime(cx: Context) -> Outcome {
     let locks = cx.client().await?;
     let name = cx.name();
@@ -307,7 +307,7 @@ async fn dropped_on_a_thread_without_a_runtime(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// A panic in the critical section releases the lock (L6).
+/// A panic in the critical section releases the lock.
 async fn dropped_while_unwinding(cx: Context) -> Outcome {
     let locks = cx.client().await?;
     let name = cx.name();
@@ -322,7 +322,7 @@ async fn dropped_while_unwinding(cx: Context) -> Outcome {
 }
 
 /// The runtime that drove the lock shuts down first. The guard is not held any more, and nothing
-/// panics when it is asked and dropped (L4).
+/// panics when it is asked and dropped.
 async fn dropped_after_its_runtime_has_gone(cx: Context) -> Outcome {
     let name = cx.name();
     let of_name = name.clone();

@@ -260,7 +260,7 @@ async fn no_renewal_ensures_more_than_max_hold_allows(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// A renewal that comes after the hold has expired says so, and makes no new one (C2).
+/// A renewal that comes after the hold has expired says so, and makes no new one.
 async fn a_renewal_after_expiry_revives_nothing(cx: Context) -> Outcome {
     let name = cx.name();
     let claim = cx.bare(&name, Mode::Exclusive, cx.ttl()).await?;

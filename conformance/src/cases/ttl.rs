@@ -123,7 +123,7 @@ async fn a_dead_holder_s_permit_comes_back(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// A waiter that died in the line delays those behind it for what is left of its TTL at most (E4).
+/// A waiter that died in the line delays those behind it for what is left of its TTL at most.
 async fn a_dead_waiter_delays_nobody_past_its_ttl(cx: Context) -> Outcome {
     let [one, two] = cx.clients().await?;
     let name = cx.name();
@@ -143,7 +143,7 @@ async fn a_dead_waiter_delays_nobody_past_its_ttl(cx: Context) -> Outcome {
 }
 
 /// Being granted is not being heard from: a waiter that died has the rest of its TTL as holder, and
-/// not a fresh one (finding 9a).
+/// not a fresh one.
 async fn a_hand_over_to_a_dead_waiter_does_not_restart_its_ttl(cx: Context) -> Outcome {
     let ttl = 6 * cx.ttl();
     let [one, two] = cx.clients().await?;
@@ -172,8 +172,7 @@ async fn a_hand_over_to_a_dead_waiter_does_not_restart_its_ttl(cx: Context) -> O
 }
 
 /// Behind a short TTL ahead of it, a waiter of a long one looks in time: not only when the holder
-/// that it saw when it came would have expired, nor when its own place needs refreshing (finding
-/// 9d).
+/// that it saw when it came would have expired, nor when its own place needs refreshing.
 async fn a_short_ttl_ahead_of_a_long_one_ends_in_its_own_time(cx: Context) -> Outcome {
     let [one, two] = cx.clients().await?;
     let name = cx.name();
@@ -243,7 +242,7 @@ async fn a_killed_process_is_taken_over(cx: Context) -> Outcome {
 }
 
 /// SIGSTOP past the TTL: the lock is taken over, and the first thing the process sees when it goes
-/// on is that it has lost it (A1).
+/// on is that it has lost it.
 async fn a_stopped_process_is_taken_over_and_sees_its_loss(cx: Context) -> Outcome {
     let ttl = cx.steady();
     let locks = cx.client().await?;

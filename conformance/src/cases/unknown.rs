@@ -65,7 +65,7 @@ async fn attempts_whose_requests_are_lost(cx: Context) -> Outcome {
     acquires_through(cx, Fault::LoseRequest).await
 }
 
-/// The store has granted the lock, and nobody knows (B1).
+/// The store has granted the lock, and nobody knows.
 async fn attempts_whose_answers_are_lost(cx: Context) -> Outcome {
     acquires_through(cx, Fault::LoseReply).await
 }
@@ -192,13 +192,13 @@ async fn releases_whose_requests_are_lost(cx: Context) -> Outcome {
 }
 
 /// The store has done it; asked again it finds nothing, which does not mean that the hold had been
-/// lost (B3).
+/// lost.
 async fn releases_whose_answers_are_lost(cx: Context) -> Outcome {
     releases_through(cx, Fault::LoseReply).await
 }
 
 /// The caller gives up while it is not known whether the lock was granted: what was granted is
-/// given back (B1).
+/// given back.
 async fn a_caller_that_goes_while_the_answer_is_lost(cx: Context) -> Outcome {
     for waited in 0..5 {
         let (locks, faults) = cx.faulty().await?;

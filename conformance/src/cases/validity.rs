@@ -53,7 +53,7 @@ async fn a_fresh_guard_is_valid_for_less_than_its_ttl(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// The time that the answer took counts against the hold, not for it (A2).
+/// The time that the answer took counts against the hold, not for it.
 async fn a_grant_is_dated_from_before_it_was_asked_for(cx: Context) -> Outcome {
     let (locks, faults) = cx.faulty().await?;
     let ttl = 10 * cx.ttl();
@@ -162,7 +162,7 @@ async fn a_renewal_is_never_dated_later_than_the_store_counts(cx: Context) -> Ou
 }
 
 /// A claim that finds itself granted has not been refreshed by finding out, unless that refreshed
-/// it in the store too (finding 9b). Asked early and late in its TTL.
+/// it in the store too. Asked early and late in its TTL.
 async fn a_hold_by_hand_over_is_dated_from_its_last_refresh(cx: Context) -> Outcome {
     let ttl = 4 * cx.ttl();
     for share in [0.15, 0.6] {
@@ -279,7 +279,7 @@ async fn validity_ends_on_time_while_renewals_fail(cx: Context) -> Outcome {
 }
 
 /// An application that blocks its only thread past the TTL keeps the keeper from renewing, and from
-/// telling. It sees the loss all the same, at its first look (A8).
+/// telling. It sees the loss all the same, at its first look.
 async fn a_blocked_runtime_sees_the_loss_at_its_first_look(cx: Context) -> Outcome {
     let seen = cx.elsewhere(|cx| async move {
         let locks = cx.client().await?;

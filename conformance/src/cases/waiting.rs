@@ -122,7 +122,7 @@ async fn a_reader_waits_behind_a_waiting_writer(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Readers by turns, so that the name is never free: the writer gets in all the same (E7).
+/// Readers by turns, so that the name is never free: the writer gets in all the same.
 async fn a_stream_of_readers_does_not_starve_a_writer(cx: Context) -> Outcome {
     let clients: [Locks; 4] = cx.rivals().await?;
     let name = cx.name();
@@ -169,8 +169,7 @@ async fn readers_behind_a_writer_are_let_in_together(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Two permits, two holders, one waiter: it makes no difference to the waiter which of them goes
-/// (finding 11).
+/// Two permits, two holders, one waiter: it makes no difference to the waiter which of them goes.
 async fn whichever_permit_is_freed_goes_to_the_first_waiter(cx: Context) -> Outcome {
     for freed in [0, 1] {
         let clients: [Locks; 4] = cx.clients().await?;
@@ -244,7 +243,7 @@ async fn a_release_wakes_one_who_is_just_coming(cx: Context) -> Outcome {
 }
 
 /// With every wake-up swallowed, a waiter finds the lock at its next look: a third of its TTL, at
-/// most (E1).
+/// most.
 async fn a_wake_up_that_is_lost_costs_a_recheck(cx: Context) -> Outcome {
     let ttl = 5 * cx.ttl();
     let holder = cx.client().await?;

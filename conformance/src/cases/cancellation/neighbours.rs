@@ -113,7 +113,7 @@ async fn a_neighbour_inherits_no_more_than_the_place(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// The middle one of five goes; those behind move up (E4).
+/// The middle one of five goes; those behind move up.
 async fn a_waiter_that_gives_up_in_the_middle_holds_up_nobody(cx: Context) -> Outcome {
     let clients: [Locks; 5] = cx.clients().await?;
     let holder = cx.client().await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use distlock_core::backend::Backend;
-use distlock_core::{ErrorKind, Locks, Mode};
+use distlock_core::{Acquire, ErrorKind, Guard, Locks, Mode, TryAcquire};
 use tokio::task::JoinSet;
 
 use crate::case::{Case, Need};
@@ -186,21 +186,8 @@ async fn a_semaphore_on_a_lock_is_a_conflict(cx: Context) -> Outcome {
     let [one, other] = cx.clients().await?;
     let name = cx.name();
     let guard = one.lock(&name).acquire().await?;
-    for result in [
-        soon("an answer", other.semaphore(&name, 2).try_acquire()).await?,
-        soon("an answer", other.semaphore(&name, 2).acquire())
-            .await?
-            .map(Some),
-    ] {
-        let error = refused(ErrorKind::Conflict, result)?.to_string();
-        assert!(
-            error.contains("permit") && error.contains("exclusive"),
-            "an error that names both modes: {error}"
-        );
-    }
-    assert!(guard.is_held(), "the conflict is that of the newcomer");
-    cx.only_holder(&name, guard.token()).await?;
-    Ok(())
+    let permits = other.semaphore(&name, 2);
+    conflict(&cx, &name, &guard, permits.try_acquire(), permits.acquire()).await
 }
 
 /// A lock on a name that is in use as a semaphore is refused, with both modes named.
@@ -208,11 +195,22 @@ async fn a_lock_on_a_semaphore_is_a_conflict(cx: Context) -> Outcome {
     let [one, other] = cx.clients().await?;
     let name = cx.name();
     let permit = one.semaphore(&name, 2).acquire().await?;
+    let lock = other.lock(&name);
+    conflict(&cx, &name, &permit, lock.try_acquire(), lock.acquire()).await
+}
+
+/// What asks for a name that is held in another way is refused, whether it tries or waits; the
+/// holder stays.
+async fn conflict(
+    cx: &Context,
+    name: &str,
+    holder: &Guard,
+    trying: TryAcquire,
+    waiting: Acquire,
+) -> Outcome {
     for result in [
-        soon("an answer", other.lock(&name).try_acquire()).await?,
-        soon("an answer", other.lock(&name).acquire())
-            .await?
-            .map(Some),
+        soon("an answer", trying).await?,
+        soon("an answer", waiting).await?.map(Some),
     ] {
         let error = refused(ErrorKind::Conflict, result)?.to_string();
         assert!(
@@ -220,8 +218,8 @@ async fn a_lock_on_a_semaphore_is_a_conflict(cx: Context) -> Outcome {
             "an error that names both modes: {error}"
         );
     }
-    assert!(permit.is_held(), "the conflict is that of the newcomer");
-    cx.only_holder(&name, permit.token()).await?;
+    assert!(holder.is_held(), "the conflict is that of the newcomer");
+    cx.only_holder(name, holder.token()).await?;
     Ok(())
 }
 

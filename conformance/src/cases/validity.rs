@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use distlock_core::backend::Renewal;
-use distlock_core::{ErrorKind, Guard, Loss, Mode, Moment};
+use distlock_core::{Acquire, ErrorKind, Guard, Loss, Mode, Moment};
 use tokio::time::sleep;
 
 use crate::case::Case;
@@ -119,18 +119,7 @@ async fn a_hold_is_never_dated_later_than_the_store_counts(cx: Context) -> Outco
         cx.ttl()
     );
     let end = hold.as_of + validity(hold.ttl);
-    let _guard = within(
-        cx.gone_by(cx.ttl()),
-        "the lock of a dead holder",
-        locks.lock(&name).acquire(),
-    )
-    .await??;
-    assert!(
-        end.remaining().is_zero(),
-        "another holder {:?} before the validity of the last was over",
-        end.remaining()
-    );
-    Ok(())
+    taken_over_after(end, cx.gone_by(cx.ttl()), locks.lock(&name).acquire()).await
 }
 
 /// The same of a renewal, half a TTL into the hold.
@@ -147,18 +136,7 @@ async fn a_renewal_is_never_dated_later_than_the_store_counts(cx: Context) -> Ou
     };
     assert!(as_of <= Moment::now(), "a renewal dated in the future");
     let end = as_of + validity(hold.ttl);
-    let _guard = within(
-        cx.gone_by(ttl),
-        "the lock of a dead holder",
-        locks.lock(&name).acquire(),
-    )
-    .await??;
-    assert!(
-        end.remaining().is_zero(),
-        "another holder {:?} before the validity of the last was over",
-        end.remaining()
-    );
-    Ok(())
+    taken_over_after(end, cx.gone_by(ttl), locks.lock(&name).acquire()).await
 }
 
 /// A claim that finds itself granted has not been refreshed by finding out, unless that refreshed
@@ -174,20 +152,22 @@ async fn a_hold_by_hand_over_is_dated_from_its_last_refresh(cx: Context) -> Outc
         sleep(ttl.mul_f64(share)).await;
         holder.release().await?;
         let hold = granted.hold().await?;
-        let next = within(
-            cx.gone_by(ttl),
-            "the lock after that",
-            two.lock(&name).acquire(),
-        )
-        .await??;
         let end = hold.as_of + validity(hold.ttl);
-        assert!(
-            end.remaining().is_zero(),
-            "asked again {share} into its TTL: another holder {:?} before its validity was over",
-            end.remaining()
-        );
-        drop(next);
+        taken_over_after(end, cx.gone_by(ttl), two.lock(&name).acquire()).await?;
     }
+    Ok(())
+}
+
+/// The lock of a dead holder comes to another within `limit`, and not before `end`, up to which the
+/// dead one would have counted itself valid.
+async fn taken_over_after(end: Moment, limit: Duration, next: Acquire) -> Outcome {
+    let guard = within(limit, "the lock of a dead holder", next).await??;
+    assert!(
+        end.remaining().is_zero(),
+        "another holder {:?} before the validity of the last was over",
+        end.remaining()
+    );
+    drop(guard);
     Ok(())
 }
 

@@ -5,22 +5,22 @@
 //! the two families whose clients have sessions, so that what their backends share is held to the
 //! promises before any real server is: by the conformance suite, by the simulation, and by mutants.
 //!
-//! * [`SessionBackend`]: claims stand in a line under a session and are told when their turn comes,
-//!   as with etcd and ZooKeeper.
-//! * [`BlockingBackend`]: a request for a lock is answered when it is granted, as with Postgres.
+//! * [`SessionBackend::new`]: claims stand in a line under a session and are told when their turn
+//!   comes, as with etcd and ZooKeeper.
+//! * [`SessionBackend::waiting_on_server`]: a request for a lock is answered when it is granted, as
+//!   with Postgres.
 //!
 //! Both speak to a [`Server`] over a [`Wire`]: [`Direct`], which is a function call, or a simulated
 //! network.
 
-mod blocking;
+mod backend;
+mod claim;
 mod membership;
 mod request;
 mod server;
-mod session;
 mod wire;
 
-pub use blocking::BlockingBackend;
+pub use backend::SessionBackend;
 pub use request::{Reply, Request};
 pub use server::{Served, Server};
-pub use session::SessionBackend;
 pub use wire::{Direct, Wire};

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use distlock_conformance::{Harness, run};
 use distlock_core::backend::Backend;
 use distlock_core::{Capabilities, Expiry, Fair, Fencing, Result};
-use distlock_miniature::{BlockingBackend, Direct, SessionBackend};
+use distlock_miniature::{Direct, SessionBackend};
 
 /// One server; each client has sessions of its own.
 struct Miniature {
@@ -63,7 +63,7 @@ fn blocking() -> Miniature {
     pinned.waits_on_server = true;
     Miniature {
         pinned,
-        client: Box::new(move || Box::new(BlockingBackend::new(server.clone()))),
+        client: Box::new(move || Box::new(SessionBackend::waiting_on_server(server.clone()))),
     }
 }
 

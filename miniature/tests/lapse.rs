@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use distlock_core::backend::{Attempt, Backend, Claim, ClaimRequest, Patience, Released, Renewal};
 use distlock_core::{Deadline, ErrorKind, Guard, Locks, Loss, Mode, Moment, Name, Ttl};
-use distlock_miniature::{BlockingBackend, Direct, Server, SessionBackend};
+use distlock_miniature::{Direct, Server, SessionBackend};
 use tokio::time::sleep;
 
 use wire::{Asked, Tested, Trouble};
@@ -191,7 +191,7 @@ async fn a_place_in_line_that_was_lost_does_not_cost_the_hold_that_comes_next() 
         assert!(guard.is_held() && other.is_held());
     }
     try_with(SessionBackend::new).await;
-    try_with(BlockingBackend::new).await;
+    try_with(SessionBackend::waiting_on_server).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use distlock_conformance::Harness;
 use distlock_core::backend::Backend;
 use distlock_core::{Capabilities, CasBackend, Result};
 use distlock_memory::MemoryBackend;
-use distlock_miniature::{BlockingBackend, Direct, SessionBackend};
+use distlock_miniature::{Direct, SessionBackend};
 
 use crate::flawed::{Flaw, Flawed};
 use crate::plain::{Plain, Rules};
@@ -51,7 +51,9 @@ impl Store {
         let server = Direct::new();
         match base {
             Base::Sessions => Self::behind(flaw, move || SessionBackend::new(server.clone())),
-            Base::Blocking => Self::behind(flaw, move || BlockingBackend::new(server.clone())),
+            Base::Blocking => Self::behind(flaw, move || {
+                SessionBackend::waiting_on_server(server.clone())
+            }),
             _ => {
                 let memory = MemoryBackend::new();
                 Self::behind(flaw, move || memory.clone())

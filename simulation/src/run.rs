@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use distlock_core::backend::Backend;
 use distlock_core::{Locks, Result};
-use distlock_miniature::{BlockingBackend, SessionBackend};
+use distlock_miniature::SessionBackend;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -94,7 +94,7 @@ async fn live(plan: Plan, bug: Option<Bug>) -> History {
             play(&wire, |client| QueueBackend::new(client, &wire, bug)).await;
         }
         Family::Sessions => live_in_sessions(&world, bug, SessionBackend::new).await,
-        Family::Blocking => live_in_sessions(&world, bug, BlockingBackend::new).await,
+        Family::Blocking => live_in_sessions(&world, bug, SessionBackend::waiting_on_server).await,
     }
     world.take_history()
 }

@@ -40,8 +40,8 @@ pub(crate) enum Need {
 }
 
 impl Case {
-    /// The case that this function is, called by its promise and itself: `promise::case` of
-    /// `cases::promise::case`, and of any module of the promise in between.
+    /// The case that this function is: `promise::case`, in whichever module of `cases::promise` it
+    /// stands.
     pub(crate) fn of<F, R>(body: F) -> Self
     where
         F: Fn(Context) -> R + Send + Sync + 'static,

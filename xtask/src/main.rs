@@ -26,7 +26,8 @@ Commands:
             ten minutes. With numbers, these ways only. `cases` tells which broken stores are
             noticed by the cases that are not listed; `table` writes docs/mutants.md
   simulate  Make 20,000 runs of the simulation, or as many as `--seeds N` says, from seed 0 or
-            `--from S` on; prints the shortest history of the first that breaks a promise
+            `--from S` on, over one kind of store if `--family F` says which; prints the shortest
+            history of the first that breaks a promise
   help      Print this
 
 All steps of a command are taken, also after one has failed; the exit status is then 1.

@@ -34,7 +34,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Five clients queue up one after the other and are served so (A FIFO across processes).
+/// Five clients queue up one after the other and are served in that order.
 async fn clients_are_served_in_the_order_of_their_coming(cx: Context) -> Outcome {
     let clients: [Locks; 5] = cx.clients().await?;
     let holder = cx.client().await?;

@@ -115,8 +115,7 @@ fn swap(file: &Path, json: &str, expected: Option<&Version>, by: Deadline) -> io
     if present.as_ref() != expected {
         return Ok(Swap::Stale);
     }
-    // By then the claim has been told that the outcome is unknown, and may have looked: it must not
-    // change any more.
+    // Whoever asked for it has been told by then that the outcome is unknown.
     if by.remaining().is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
     }

@@ -14,3 +14,8 @@ pub use distlock_memory as memory;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use distlock_sqlite as sqlite;
+
+/// What the guide for authors of stores shows is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/writing-a-backend.md")]
+struct WritingABackend;

@@ -67,8 +67,9 @@ pub(crate) use signals::{SignalState, Watched};
 /// 10. **No retries, no logging, no timers** beyond client time-outs and a session's heartbeat:
 ///     those are the engine's.
 ///
-/// Errors carry the kind that tells the caller what to do. The engine asks again after
-/// `Unavailable` and treats every other kind as final.
+/// Errors carry the kind that tells the caller what to do. The engine makes an attempt again after
+/// `Unavailable`, and any other kind ends the acquisition; it asks again for a renewal or a release
+/// whatever the kind.
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// What the store can do. The same at every call.

@@ -9,7 +9,7 @@ use distlock_core::backend::Backend;
 use distlock_core::{Capabilities, Fair, Fencing, Result};
 use distlock_memory::MemoryBackend;
 
-/// One store; its clones are clients that share nothing else.
+/// One store; its clones are its clients.
 #[derive(Debug, Default)]
 struct Memory(MemoryBackend);
 

@@ -75,8 +75,8 @@ fn fix() -> ExitCode {
 
 fn examples() -> ExitCode {
     let mut steps = Steps::begin();
-    steps.run(&mut cargo("run --example quickstart --features sqlite"));
-    steps.run(&mut cargo("run --example custom_store"));
+    steps.run(&mut cargo("run --all-features --example quickstart"));
+    steps.run(&mut cargo("run --all-features --example custom_store"));
     steps.end()
 }
 

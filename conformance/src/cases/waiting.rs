@@ -24,6 +24,8 @@ pub(super) fn cases() -> Vec<Case> {
             .needs([Need::Fair, Need::Permits]),
         Case::of(a_release_wakes_the_next_at_once).needs([Need::Push]),
         Case::of(a_release_wakes_one_who_is_just_coming).needs([Need::Push]),
+        Case::of(a_wake_up_that_overtakes_an_answer_is_heard)
+            .needs([Need::Push, Need::StandsInLine]),
         Case::of(a_wake_up_that_is_lost_costs_a_recheck),
         Case::of(any_one_wake_up_that_is_lost_or_late_costs_a_recheck),
         Case::of(wake_ups_that_mean_nothing_do_no_harm).needs([Need::StandsInLine]),
@@ -239,6 +241,28 @@ async fn a_release_wakes_one_who_is_just_coming(cx: Context) -> Outcome {
             .await?;
         released.await??;
     }
+    Ok(())
+}
+
+/// The store has answered that the name is held, and tells that it is free before that answer has
+/// come: whoever gets it does not wait for its next look.
+async fn a_wake_up_that_overtakes_an_answer_is_heard(cx: Context) -> Outcome {
+    let holder = cx.client().await?;
+    let (waiter, faults) = cx.faulty().await?;
+    let late = Duration::from_millis(500);
+    faults.add(Verb::Attempt, Which::Nth(1), Fault::DelayReply(late));
+    let name = cx.name();
+    let guard = holder.lock(&name).acquire().await?;
+    let waiting = tokio::spawn(waiter.lock(&name).acquire());
+    cx.until_waiting(&name, 1).await?;
+    guard.release().await?;
+    soon(
+        "the lock of which a waiter was told while its request was under way",
+        waiting,
+    )
+    .await???
+    .release()
+    .await?;
     Ok(())
 }
 

@@ -310,5 +310,17 @@ pub(super) fn passages() -> Vec<Passage> {
             "release::asked_for_after_its_runtime_has_gone",
             "the runtime is there",
         ),
+        Passage::new(
+            255,
+            "forgets a wake-up that comes while it asks",
+            WAIT,
+            "let pause = until_next_look(blocked, asked, ttl);",
+            "let _ = tokio::time::timeout(Duration::ZERO, claim.signals.looked()).await;
+                let pause = until_next_look(blocked, asked, ttl);",
+        )
+        .killed_by(
+            "waiting::a_wake_up_that_overtakes_an_answer_is_heard",
+            "the lock of which a waiter was told",
+        ),
     ]
 }

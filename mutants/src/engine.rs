@@ -20,8 +20,20 @@ pub struct Passage {
     pub text: &'static str,
     /// What is put in its place.
     pub instead: &'static str,
-    /// The cases of the suite that fail, on the in-process store.
+    /// The store on which the cases are tried.
+    pub over: Over,
+    /// The cases of the suite that fail.
     pub killers: Vec<Killer>,
+}
+
+/// A store on which the suite can be run with a broken engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Over {
+    /// The one in this process.
+    Memory,
+    /// The miniature whose claims wait on the server.
+    Blocking,
 }
 
 impl Passage {
@@ -38,13 +50,36 @@ impl Passage {
             file,
             text,
             instead,
+            over: Over::Memory,
             killers: Vec::new(),
         }
+    }
+
+    fn over(self, over: Over) -> Self {
+        Self { over, ..self }
     }
 
     fn killed_by(mut self, case: &'static str, says: &'static str) -> Self {
         self.killers.push(Killer { case, says });
         self
+    }
+}
+
+impl Over {
+    /// The package whose test `conformance` runs the suite on it.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::Memory => "distlock-memory",
+            Self::Blocking => "distlock-miniature",
+        }
+    }
+
+    /// What its cases are named after.
+    pub fn store(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Blocking => "blocking",
+        }
     }
 }
 

@@ -21,7 +21,7 @@ mod table;
 pub mod trial;
 
 pub use catalogue::all;
-pub use engine::{Passage, passages};
+pub use engine::{Over, Passage, passages};
 pub use mutant::{Killer, Mutant};
 pub use store::{Base, Store};
 pub use table::table;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use distlock_mutants::{Killer, Passage, passages};
+use distlock_mutants::{Killer, Over, Passage, passages};
 
 use crate::workspace;
 
@@ -75,22 +75,23 @@ impl Sources {
     }
 
     fn judge(&self, passage: &Passage) -> std::io::Result<Option<String>> {
-        let built = self.cargo(&["--no-run"])?;
+        let built = self.cargo(passage.over, &["--no-run"])?;
         if !built.status.success() {
             let why = String::from_utf8_lossy(&built.stderr).into_owned();
             return Ok(Some(format!("does not build: {why}")));
         }
         for killer in &passage.killers {
-            if let Some(complaint) = self.complaint_of(killer)? {
+            if let Some(complaint) = self.complaint_of(passage.over, killer)? {
                 return Ok(Some(complaint));
             }
         }
         Ok(None)
     }
 
-    fn complaint_of(&self, killer: &Killer) -> std::io::Result<Option<String>> {
+    fn complaint_of(&self, over: Over, killer: &Killer) -> std::io::Result<Option<String>> {
         let Killer { case, says } = killer;
-        let ran = self.cargo(&["--", "--exact", &format!("memory::{case}")])?;
+        let case_of_store = format!("{}::{case}", over.store());
+        let ran = self.cargo(over, &["--", "--exact", &case_of_store])?;
         // A case that takes the whole process with it says so on standard error.
         let told = [ran.stdout, ran.stderr].concat();
         let told = String::from_utf8_lossy(&told);
@@ -103,9 +104,9 @@ impl Sources {
         })
     }
 
-    fn cargo(&self, arguments: &[&str]) -> std::io::Result<std::process::Output> {
+    fn cargo(&self, over: Over, arguments: &[&str]) -> std::io::Result<std::process::Output> {
         Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["test", "--quiet", "--package", "distlock-memory"])
+            .args(["test", "--quiet", "--package", over.package()])
             .args(["--test", "conformance"])
             .args(arguments)
             .current_dir(&self.folder)

@@ -1,4 +1,4 @@
-use super::Passage;
+use super::{Over, Passage};
 
 const LINE: &str = "core/src/engine/line.rs";
 const LIVE: &str = "core/src/engine/live.rs";
@@ -321,6 +321,22 @@ pub(super) fn passages() -> Vec<Passage> {
         .killed_by(
             "waiting::a_wake_up_that_overtakes_an_answer_is_heard",
             "the lock of which a waiter was told",
+        ),
+        Passage::new(
+            256,
+            "waits on the server for a caller who has gone",
+            WAIT,
+            "            end.end();
+            attempt.await",
+            "            let result = attempt.await;
+            drop(end);
+            result",
+        )
+        .over(Over::Blocking)
+        .killed_by("limits::a_time_limit_is_kept", "expected 0 waiters")
+        .killed_by(
+            "cancellation::a_waiter_that_gives_up_in_the_middle_holds_up_nobody",
+            "expected 4 waiters",
         ),
     ]
 }

@@ -294,5 +294,16 @@ pub(super) fn passages() -> Vec<Passage> {
             "validity::validity_ends_on_time_while_renewals_fail",
             "after the end of its validity",
         ),
+        Passage::new(
+            257,
+            "is given another TTL by a renewal that is answered after the end, if nobody has noticed",
+            HOLD,
+            "held = status.loss.is_none() && self.ended_by_clock(status, now).is_none();",
+            "held = status.loss.is_none();",
+        )
+        .killed_by(
+            "loss::an_answer_that_comes_after_the_end_brings_nothing_back",
+            "a lost guard came back",
+        ),
     ]
 }

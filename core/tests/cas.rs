@@ -282,6 +282,36 @@ async fn a_release_that_overtakes_itself_is_no_loss() {
     assert_eq!(store.holders(&name()), 2);
 }
 
+/// P10, P11: a claim cannot wait for the swap that was to let it in, gets in and leaves by others.
+/// That swap is then stale, and what goes out in its place does not let the claim in once more.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_any_more_is_not_done() {
+    let store = Slow::new();
+    let backend = CasBackend::new(Arc::clone(&store));
+    let [mut first, mut patient, mut hasty] = [(); 3].map(|()| claim(&backend, Mode::Shared));
+    store.delay(300);
+    let under_way =
+        Handle::current().spawn(async move { first.attempt(&Patience::none(REQUEST)).await });
+    tokio::task::yield_now().await;
+    // Takes what the hasty one wants as well.
+    store.delay(5000);
+    let long = Handle::current().spawn(async move {
+        let asked = patient.attempt(&Patience::none(30 * SECOND)).await;
+        (asked, patient)
+    });
+    tokio::task::yield_now().await;
+    let asked = hasty.attempt(&Patience::none(REQUEST)).await;
+    assert!(matches!(asked, Ok(Attempt::Held(_))), "{asked:?}");
+    assert_eq!(hasty.release(by()).await.unwrap(), Released::Held);
+    assert!(!long.is_finished());
+
+    let (asked, _patient) = long.await.unwrap();
+    for held in [under_way.await.unwrap(), asked] {
+        assert!(matches!(held, Ok(Attempt::Held(_))), "{held:?}");
+    }
+    assert_eq!(store.holders(&name()), 2, "a hold that nobody knows of");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hold_that_was_lost_and_made_anew_is_not_the_one_that_was_granted() {
     let store = Slow::new();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use distlock_core::backend::Backend;
 use distlock_core::{Locks, Moment};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
@@ -23,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(whichever_permit_is_freed_goes_to_the_first_waiter)
             .needs([Need::Fair, Need::Permits]),
         Case::of(a_release_wakes_the_next_at_once).needs([Need::Push]),
+        Case::of(a_release_wakes_a_waiter_of_the_same_backend_at_once).needs([Need::Push]),
         Case::of(a_release_wakes_one_who_is_just_coming).needs([Need::Push]),
         Case::of(a_wake_up_that_overtakes_an_answer_is_heard)
             .needs([Need::Push, Need::StandsInLine]),
@@ -196,13 +198,25 @@ async fn whichever_permit_is_freed_goes_to_the_first_waiter(cx: Context) -> Outc
 /// A store that declares push wakes a waiter when the lock is released, not at its next look.
 async fn a_release_wakes_the_next_at_once(cx: Context) -> Outcome {
     let [one, two] = cx.clients().await?;
+    hand_over_at_once(&cx, [&one, &two]).await
+}
+
+/// Also if both are over one backend, so that the store hears of them by one client.
+async fn a_release_wakes_a_waiter_of_the_same_backend_at_once(cx: Context) -> Outcome {
+    let shared: Arc<dyn Backend> = Arc::from(cx.backend().await?);
+    let one = cx.builder().build(Arc::clone(&shared))?;
+    let two = cx.builder().build(shared)?;
+    hand_over_at_once(&cx, [&one, &two]).await
+}
+
+async fn hand_over_at_once(cx: &Context, [one, two]: [&Locks; 2]) -> Outcome {
     let name = cx.name();
     let mut slowest = Duration::ZERO;
     for round in 0..10 {
         let (from, to) = if round % 2 == 0 {
-            (&one, &two)
+            (one, two)
         } else {
-            (&two, &one)
+            (two, one)
         };
         let guard = from.lock(&name).acquire().await?;
         let waiting = tokio::spawn(to.lock(&name).acquire());

@@ -23,6 +23,8 @@ bugs! {
     StaleReplyAccepted,
     /// The client takes a request that failed for a grant.
     FailureIsGrant,
+    /// The client is told that its hold is gone before it is told that it was granted.
+    GoneBeforeGrant,
 
     /// A renewal is answered as if it had extended the hold, which it has not.
     RenewalDoesNothing,

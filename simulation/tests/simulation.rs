@@ -74,6 +74,18 @@ fn every_bug_of_the_store_is_found() {
 }
 
 #[test]
+fn a_guard_that_is_over_when_it_is_handed_out_is_found() {
+    let setup = Setup {
+        bug: Some(Bug::GoneBeforeGrant),
+        family: Some(Family::Queue),
+        ..Setup::default()
+    };
+    let found = first(&setup, |run| breaks(run, Promise::Validity));
+    let (seed, _) = found.unwrap_or_else(|| panic!("not in {CONTROL} seeds"));
+    println!("seed {seed}");
+}
+
+#[test]
 fn a_failing_run_is_cut_to_what_it_needs() {
     for (bug, promise) in [
         (Bug::ReadersBesideWriter, Promise::Exclusion),

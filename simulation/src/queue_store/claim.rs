@@ -81,6 +81,9 @@ impl Claim for QueueClaim {
         Ok(match place {
             Place::Held { number } => {
                 self.party.knows(number);
+                if self.bug == Some(Bug::GoneBeforeGrant) {
+                    self.party.request.signals.gone();
+                }
                 Attempt::Held(Hold::new(number, self.own_ttl, as_of))
             }
             Place::Waiting { recheck } => Attempt::Blocked(Blocked::recheck(recheck)),

@@ -354,13 +354,13 @@ async fn a_run_whose_lock_was_lost_says_so(cx: Context) -> Outcome {
 
 /// `ensure` renews when it must, and does not say that all is well when it is not.
 async fn ensure_tells_the_loss(cx: Context) -> Outcome {
-    let ttl = 4 * cx.ttl();
+    let ttl = 6 * cx.ttl();
     let (locks, faults) = cx.faulty().await?;
     let guard = locks.lock(cx.name()).ttl(ttl).acquire().await?;
     guard.ensure(ttl / 10).await?;
     assert_eq!(faults.count(Verb::Renew), 0, "enough was left");
-    sleep(ttl / 10).await;
-    let wanted = ttl.mul_f64(0.95);
+    sleep(ttl / 5).await;
+    let wanted = ttl.mul_f64(0.85);
     guard.ensure(wanted).await?;
     assert!(
         faults.count(Verb::Renew) >= 1,
@@ -368,7 +368,7 @@ async fn ensure_tells_the_loss(cx: Context) -> Outcome {
     );
     refused(ErrorKind::InvalidInput, guard.ensure(2 * ttl).await)?;
     faults.add(Verb::Renew, Which::All, Fault::LoseRequest);
-    sleep(ttl / 10).await;
+    sleep(ttl / 5).await;
     refused(
         ErrorKind::Lost,
         within(ttl + ALLOWANCE, "an answer", guard.ensure(wanted)).await?,

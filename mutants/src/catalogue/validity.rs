@@ -8,7 +8,7 @@ use crate::flawed::Flaw;
 use crate::mutant::Mutant;
 
 /// For how long an answer is on its way.
-const LATE: Duration = Duration::from_millis(60);
+const LATE: Duration = Duration::from_millis(250);
 
 pub(crate) fn mutants() -> Vec<Mutant> {
     vec![

@@ -183,9 +183,10 @@ async fn limits_of_permits(cx: Context) -> Outcome {
         "1 or more",
     )?;
     nothing_was_sent(&faults);
-    for limit in [1, u32::MAX - 1, u32::MAX] {
+    for limit in [1, 1 << 8, 1 << 16, 1 << 31, u32::MAX - 1, u32::MAX] {
         let name = cx.name();
-        let permit = locks.semaphore(&name, limit).acquire().await?;
+        let acquire = locks.semaphore(&name, limit).acquire();
+        let permit = soon("the first of so many permits", acquire).await??;
         let another = locks.semaphore(&name, limit / 2 + 2).try_acquire().await;
         let error = refused(ErrorKind::Conflict, another)?.to_string();
         assert!(error.contains(&limit.to_string()), "{error}");

@@ -27,6 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(no_time_at_all_is_a_limit_too),
         Case::of(the_longest_limit_is_no_limit),
         Case::of(a_try_does_not_outlast_a_store_that_is_down),
+        Case::of(a_try_does_not_outlast_a_release_that_is_not_confirmed),
     ]
 }
 
@@ -307,5 +308,22 @@ async fn a_try_does_not_outlast_a_store_that_is_down(cx: Context) -> Outcome {
         faults.heal();
         cx.until_free(&name).await?;
     }
+    Ok(())
+}
+
+/// What a try waits for of this process's own releases, it waits for no longer than for the store.
+async fn a_try_does_not_outlast_a_release_that_is_not_confirmed(cx: Context) -> Outcome {
+    let ttl = 3 * cx.ttl();
+    let (locks, faults) = cx.faulty().await?;
+    let name = cx.name();
+    faults.add(Verb::Release, Which::All, Fault::LoseRequest);
+    drop(locks.lock(&name).acquire().await?);
+    let tried = locks.lock(&name).ttl(ttl).try_acquire();
+    refused(
+        ErrorKind::Unavailable,
+        within(ttl + ALLOWANCE, "an answer", tried).await?,
+    )?;
+    faults.heal();
+    cx.until_free(&name).await?;
     Ok(())
 }

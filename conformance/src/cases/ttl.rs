@@ -20,6 +20,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_dead_waiter_delays_nobody_past_its_ttl),
         Case::of(a_hand_over_to_a_dead_waiter_does_not_restart_its_ttl),
         Case::of(a_short_ttl_ahead_of_a_long_one_ends_in_its_own_time),
+        Case::of(a_dead_writer_in_line_keeps_out_no_reader_past_its_ttl)
+            .needs([Need::Fair, Need::Shared]),
         Case::of(a_claim_that_asks_again_lives_on).long(),
         Case::of(a_killed_process_is_taken_over).needs([Need::Processes]),
         Case::of(a_stopped_process_is_taken_over_and_sees_its_loss).needs([Need::Processes]),
@@ -188,6 +190,27 @@ async fn a_short_ttl_ahead_of_a_long_one_ends_in_its_own_time(cx: Context) -> Ou
     let guard: Guard =
         within(limit, "the lock past a dead holder of a short TTL", waiting).await???;
     assert!(guard.is_held());
+    Ok(())
+}
+
+/// A writer that died in the line between readers: those behind it need not wait for its turn.
+async fn a_dead_writer_in_line_keeps_out_no_reader_past_its_ttl(cx: Context) -> Outcome {
+    let [one, other] = cx.clients().await?;
+    let name = cx.name();
+    let _reader = one.rw_lock(&name).read().await?;
+    let dead = cx.bare(&name, Mode::Exclusive, cx.ttl()).await?;
+    let died = Moment::now();
+    dead.wait().await?;
+    let limit = cx.gone_by(cx.ttl()).saturating_sub(died.elapsed());
+    let reading = other.rw_lock(&name).read();
+    within(
+        limit,
+        "the lock beside a reader, past a dead writer",
+        reading,
+    )
+    .await??
+    .release()
+    .await?;
     Ok(())
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use distlock_core::backend::{Released, Renewal};
-use distlock_core::{ErrorKind, Expiry, Guard, Locks, Loss, Mode, Moment, TryAcquire};
+use distlock_core::backend::{Attempt, ClaimRequest, Patience, Released, Renewal};
+use distlock_core::{ErrorKind, Expiry, Guard, Locks, Loss, Mode, Moment, Name, TryAcquire, Ttl};
 use tokio::time::sleep;
 
 use crate::case::{Case, Need};
 use crate::context::{ALLOWANCE, Context, refused, soon, within};
 use crate::failure::Outcome;
-use crate::faults::Verb;
+use crate::faults::{Fault, Verb, Which};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -35,6 +35,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_renewal_after_expiry_revives_nothing),
         Case::of(a_renewal_after_release_revives_nothing),
         Case::of(a_renewal_after_a_successor_leaves_it_alone),
+        Case::of(a_renewal_takes_no_hold_made_anew_for_the_old_one).needs([Need::ClaimsExpire]),
     ]
 }
 
@@ -150,12 +151,16 @@ async fn renewals_come_as_often_as_they_should(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Under a TTL so long that a loaded machine does not count.
+/// Under a TTL so long that a loaded machine does not count. One that fails does not have to wait
+/// for the next third.
 async fn a_renewal_comes_within_a_third_of_the_ttl(cx: Context) -> Outcome {
     let (locks, faults) = cx.faulty().await?;
+    faults.add(Verb::Renew, Which::Nth(1), Fault::LoseRequest);
     let _guard = locks.lock(cx.name()).acquire().await?;
     let limit = cx.calm() / 3 + ALLOWANCE;
     within(limit, "a renewal", faults.seen(Verb::Renew, 1)).await?;
+    let next = faults.seen(Verb::Renew, 2);
+    soon("another renewal after one that failed", next).await?;
     Ok(())
 }
 
@@ -300,6 +305,34 @@ async fn a_renewal_after_release_revives_nothing(cx: Context) -> Outcome {
         cx.state(&name).await?.is_free(),
         "a renewal brought a released hold back"
     );
+    Ok(())
+}
+
+/// A request that came late has made the claim anew, under another number: the hold that was
+/// granted first is gone all the same.
+async fn a_renewal_takes_no_hold_made_anew_for_the_old_one(cx: Context) -> Outcome {
+    let name = Name::in_namespace(cx.namespace(), cx.name())?;
+    let ttl = Ttl::new(cx.calm(), cx.capabilities())?;
+    let request = ClaimRequest::new(name, Mode::Exclusive, ttl);
+    let backend = cx.backend().await?;
+    let [mut claim, mut late] = [backend.claim(request.clone())?, backend.claim(request)?];
+    let once = Patience::none(ALLOWANCE);
+    let Attempt::Held(old) = claim.attempt(&once).await? else {
+        panic!("not granted, though nobody is in the way");
+    };
+    assert_eq!(late.release(once.deadline()).await?, Released::Held);
+    let Attempt::Held(new) = late.attempt(&once).await? else {
+        panic!("not granted anew, though nobody is in the way");
+    };
+    assert!(new.number > old.number);
+    let renewal = claim.renew(once.deadline()).await?;
+    assert!(
+        matches!(renewal, Renewal::Lost),
+        "a renewal of number {}, now that number {} stands there: {renewal:?}",
+        old.number,
+        new.number
+    );
+    late.release(once.deadline()).await?;
     Ok(())
 }
 

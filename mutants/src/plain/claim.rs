@@ -12,11 +12,17 @@ use super::line::Place;
 pub(super) struct PlainClaim {
     store: Plain,
     request: ClaimRequest,
+    /// The number of the grant that the engine knows of.
+    granted: Option<u64>,
 }
 
 impl PlainClaim {
     pub(super) fn new(store: Plain, request: ClaimRequest) -> Self {
-        Self { store, request }
+        Self {
+            store,
+            request,
+            granted: None,
+        }
     }
 
     pub(super) fn enter(&self, wait: bool) -> Result<Place> {
@@ -32,21 +38,30 @@ impl Claim for PlainClaim {
         let as_of = Moment::now();
         let ttl = self.request.ttl.get();
         Ok(match self.enter(!patience.has_ended())? {
-            Place::Held(number) => Attempt::Held(Hold::new(number, ttl, as_of)),
+            Place::Held(number) => {
+                self.granted = Some(number);
+                Attempt::Held(Hold::new(number, ttl, as_of))
+            }
             Place::Behind(expiry) => Attempt::Blocked(Blocked::recheck(expiry.min(ttl / 3))),
         })
     }
 
     async fn renew(&mut self, _by: Deadline) -> Result<Renewal> {
         let as_of = Moment::now();
-        let extended = self.store.change(&self.request.name, |line, rules, now| {
+        let renewed = self.store.change(&self.request.name, |line, rules, now| {
             line.settle(rules, now);
-            (rules.renew)(line, &self.request, now)
+            let number = line.number_of(&self.request);
+            // Of another number, it is another hold.
+            let is_another = number.is_some() && number != self.granted;
+            let extended = !is_another && (rules.renew)(line, &self.request, now);
+            extended.then(|| line.number_of(&self.request))
         });
-        Ok(if extended {
-            Renewal::Extended(as_of)
-        } else {
-            Renewal::Lost
+        Ok(match renewed {
+            Some(number) => {
+                self.granted = number;
+                Renewal::Extended(as_of)
+            }
+            None => Renewal::Lost,
         })
     }
 

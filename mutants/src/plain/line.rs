@@ -108,6 +108,11 @@ impl Line {
         self.entries.iter().position(|entry| entry.id == request.id)
     }
 
+    /// The number that this claim was granted, if it was.
+    pub(super) fn number_of(&self, request: &ClaimRequest) -> Option<u64> {
+        self.own(request).and_then(|at| self.entries[at].number)
+    }
+
     pub(super) fn state(&self, rules: &Rules, now: Moment) -> LockState {
         let shown = |entry: &Entry| {
             let mut shown = distlock_core::Entry::new(entry.mode);

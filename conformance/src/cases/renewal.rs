@@ -56,11 +56,16 @@ async fn outlive(cx: &Context, guards: &[Guard], attempt: impl Fn() -> TryAcquir
     Ok(())
 }
 
-/// An exclusive hold, three times its TTL long.
+/// Exclusive holds, three times their TTL long; a `max_hold` that is longer still is no hindrance.
 async fn a_hold_outlives_its_ttl(cx: Context) -> Outcome {
     let [one, other] = cx.clients().await?;
     let name = cx.name();
-    let guards = [one.lock(&name).ttl(cx.steady()).acquire().await?];
+    let lock = one.lock(&name).ttl(cx.steady());
+    let limited = one.lock(cx.name()).ttl(cx.steady());
+    let guards = [
+        lock.acquire().await?,
+        limited.max_hold(cx.case_limit()).acquire().await?,
+    ];
     outlive(&cx, &guards, || other.lock(&name).try_acquire()).await?;
     for guard in guards {
         guard.release().await?;

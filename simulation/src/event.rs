@@ -117,6 +117,8 @@ pub enum What {
     Beat { session: u64 },
     /// A client learns that its session lives, and counts its TTL from then.
     Confirmed { session: u64, as_of: Duration },
+    /// A client learns that its session is no more.
+    Denied { session: u64 },
 
     /// The store knows the claim.
     Joined {

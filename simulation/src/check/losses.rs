@@ -45,6 +45,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             let ended = ended.get(&op).copied();
             found.extend(judge_forgotten(facts, *at, op, ended));
             found.extend(judge_hinted(facts, *at, op, ended));
+            found.extend(judge_denied(facts, *at, op, ended));
         }
     }
     found
@@ -126,5 +127,28 @@ fn judge_hinted(
         return None;
     }
     let what = format!("operation {op} was not told that the store says its hold is gone");
+    Some(Violation::new(Promise::LossTold, due, what))
+}
+
+/// Where a heartbeat finds that the session is no more, the users of all that was held under it are
+/// told at once.
+fn judge_denied(
+    facts: &Facts<'_>,
+    received: Duration,
+    op: usize,
+    ended: Option<Duration>,
+) -> Option<Violation> {
+    let (asked, grant) = (facts.asked(op)?, facts.grant_of(op)?);
+    let denied = facts.events.iter().find(|event| {
+        event.at > received
+            && matches!(event.what, What::Denied { session } if session == grant.claim.session)
+    })?;
+    let due = denied.at + PROMPT;
+    let is_due =
+        facts.events.last()?.at >= due && facts.troubles.can_hear(asked.client, denied.at, due);
+    if !is_due || ended.is_some_and(|ended| ended <= due) {
+        return None;
+    }
+    let what = format!("operation {op} was not told that its session is no more");
     Some(Violation::new(Promise::LossTold, due, what))
 }

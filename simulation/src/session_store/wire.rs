@@ -76,6 +76,9 @@ impl miniature::Wire for SessionWire {
         if let Some(session) = confirmed {
             world.record(What::Confirmed { session, as_of });
         }
+        if let (Some(session), Ok(miniature::Reply::NoSession)) = (beats, &reply) {
+            world.record(What::Denied { session });
+        }
         reply
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(release_is_told_as_such),
         Case::of(work_under_the_lock_ends_with_the_lock),
         Case::of(a_run_whose_lock_was_lost_says_so),
-        Case::of(ensure_tells_the_loss),
+        Case::of(ensure_tells_the_loss).long(),
         Case::of(an_empty_line_behind_a_lost_hold_moves_up),
     ]
 }
@@ -354,7 +354,7 @@ async fn a_run_whose_lock_was_lost_says_so(cx: Context) -> Outcome {
 
 /// `ensure` renews when it must, and does not say that all is well when it is not.
 async fn ensure_tells_the_loss(cx: Context) -> Outcome {
-    let ttl = 6 * cx.ttl();
+    let ttl = 2 * cx.steady();
     let (locks, faults) = cx.faulty().await?;
     let guard = locks.lock(cx.name()).ttl(ttl).acquire().await?;
     guard.ensure(ttl / 10).await?;

@@ -1,0 +1,8 @@
+//! The testbed against the real servers: each topology starts, answers, breaks, and comes back.
+
+mod authority;
+mod given;
+mod postgres;
+mod processes;
+mod redis;
+mod server;

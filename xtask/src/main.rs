@@ -3,6 +3,7 @@
 mod check;
 mod features;
 mod needs;
+mod servers;
 mod steps;
 mod test;
 
@@ -28,6 +29,7 @@ Commands:
   simulate  Make 20,000 runs of the simulation, or as many as `--seeds N` says, from seed 0 or
             `--from S` on, over one kind of store if `--family F` says which; prints the shortest
             history of the first that breaks a promise
+  servers   `up` starts one of each server, and prints where they are, until Ctrl-C
   help      Print this
 
 All steps of a command are taken, also after one has failed; the exit status is then 1.
@@ -50,10 +52,12 @@ fn main() -> ExitCode {
         ["examples"] => Box::new(examples),
         ["mutants", ref options @ ..] => Box::new(move || mutants(options)),
         ["simulate", ref options @ ..] => Box::new(move || simulate(options)),
+        ["servers", "up"] => Box::new(servers::up),
         [] => return misused("a command is missing"),
         ["test" | "check" | "fix" | "examples", extra, ..] => {
             return misused(&format!("unknown argument `{extra}`"));
         }
+        ["servers", ..] => return misused("what to do with the servers is `up`"),
         [unknown, ..] => return misused(&format!("unknown command `{unknown}`")),
     };
     if let Err(error) = env::set_current_dir(root()) {

@@ -1,12 +1,18 @@
 //! What has to be on the machine, beside Rust, for the tests to run.
 
+use std::env;
+use std::ffi::OsString;
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+use crate::steps::Steps;
 
 /// Something that the tests need, how to see whether it is there, and how to get it.
 pub(crate) struct Need {
-    pub(crate) what: &'static str,
-    pub(crate) why: &'static str,
+    what: &'static str,
+    why: &'static str,
     /// Tells what is wrong if it cannot be used.
     probe: fn() -> Result<(), String>,
     /// The packages of Debian and Ubuntu that have it.
@@ -16,17 +22,57 @@ pub(crate) struct Need {
 }
 
 /// All of them. A store with a server adds its server here.
-pub(crate) const NEEDS: &[Need] = &[Need {
-    what: "a C compiler",
-    why: "the sqlite store builds its own SQLite",
-    probe: compiles_c,
-    apt: &["gcc", "libc6-dev"],
-    elsewhere: "install a C compiler and the headers of the C library; `cc`, or CC, must name it",
-}];
+pub(crate) const NEEDS: &[Need] = &[
+    Need {
+        what: "a C compiler",
+        why: "the sqlite store builds its own SQLite",
+        probe: compiles_c,
+        apt: &["gcc", "libc6-dev"],
+        elsewhere: "install a C compiler and the headers of the C library; `cc`, or CC, must name it",
+    },
+    REDIS,
+    POSTGRES,
+    PGBOUNCER,
+];
+
+/// The servers among them: what `cargo xtask servers` starts.
+pub(crate) const SERVERS: &[Need] = &[REDIS, POSTGRES, PGBOUNCER];
+
+const REDIS: Need = Need {
+    what: "Redis",
+    why: "the tests start it and break it",
+    probe: || runs(named("DISTLOCK_REDIS_SERVER", "redis-server")),
+    apt: &["redis-server"],
+    elsewhere: "install Redis; `redis-server`, or DISTLOCK_REDIS_SERVER, must name its program",
+};
+
+const POSTGRES: Need = Need {
+    what: "PostgreSQL",
+    why: "the tests start it and break it",
+    probe: finds_postgres,
+    apt: &["postgresql"],
+    elsewhere: "install PostgreSQL; `postgres` must be found as a program, or in the folder that \
+                DISTLOCK_POSTGRES_BIN names",
+};
+
+const PGBOUNCER: Need = Need {
+    what: "PgBouncer",
+    why: "the tests start it in front of PostgreSQL",
+    probe: || runs(named("DISTLOCK_PGBOUNCER", "pgbouncer")),
+    apt: &["pgbouncer"],
+    elsewhere: "install PgBouncer; `pgbouncer`, or DISTLOCK_PGBOUNCER, must name its program",
+};
+
+/// Sees to it that all of these are met.
+pub(crate) fn meet(steps: &mut Steps, needs: &[Need]) {
+    for need in needs {
+        steps.take(&format!("{} ({})", need.what, need.why), || need.meet());
+    }
+}
 
 impl Need {
     /// Sees to it that the need is met, by installing what is missing where that is known how.
-    pub(crate) fn meet(&self) -> Result<(), String> {
+    fn meet(&self) -> Result<(), String> {
         let Err(fault) = (self.probe)() else {
             return Ok(());
         };
@@ -87,8 +133,37 @@ fn succeeds(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Whether this program is there.
+fn runs(program: OsString) -> Result<(), String> {
+    if succeeds(Command::new(&program).arg("--version")) {
+        Ok(())
+    } else {
+        Err(format!("`{}` cannot be run", program.display()))
+    }
+}
+
+/// The program that a variable names, or else this one.
+fn named(variable: &str, program: &str) -> OsString {
+    env::var_os(variable).unwrap_or_else(|| program.into())
+}
+
+/// Debian keeps the programs of each version in a folder in which a shell does not look.
+fn finds_postgres() -> Result<(), String> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut servers = versions
+        .flatten()
+        .map(|version| version.path().join("bin/postgres"));
+    let program = match env::var_os("DISTLOCK_POSTGRES_BIN") {
+        Some(folder) => Path::new(&folder).join("postgres"),
+        None => servers
+            .find(|server| server.exists())
+            .unwrap_or_else(|| "postgres".into()),
+    };
+    runs(program.into())
+}
+
 fn compiles_c() -> Result<(), String> {
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let fault = |error: std::io::Error| format!("`{compiler}`: {error}");
     let mut process = Command::new(&compiler)
         .args(["-fsyntax-only", "-x", "c", "-"])

@@ -7,9 +7,7 @@ use crate::steps::{Steps, cargo};
 
 pub(crate) fn run() -> ExitCode {
     let mut steps = Steps::begin();
-    for need in needs::NEEDS {
-        steps.take(&format!("{} ({})", need.what, need.why), || need.meet());
-    }
+    needs::meet(&mut steps, needs::NEEDS);
     if !steps.all_well() {
         return steps.end();
     }

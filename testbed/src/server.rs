@@ -178,7 +178,7 @@ impl<R: Recipe> Server<R> {
     /// It was given.
     pub async fn kill(&self) -> Result<()> {
         let (mut process, place) = self.ours().await?;
-        self.kill_process(&mut process, place)
+        kill(&self.recipe, &mut process, place)
     }
 
     /// Stops all of its processes where they are (SIGSTOP). Its connections stay open, and the
@@ -213,7 +213,7 @@ impl<R: Recipe> Server<R> {
     /// As for [`start`](Self::start).
     pub async fn restart_empty(&self) -> Result<()> {
         let (mut process, place) = self.ours().await?;
-        self.kill_process(&mut process, place)?;
+        kill(&self.recipe, &mut process, place)?;
         self.recipe.prepare(place).await?;
         self.start_process(&mut process, place).await
     }
@@ -279,14 +279,6 @@ impl<R: Recipe> Server<R> {
         Ok(())
     }
 
-    fn kill_process(&self, process: &mut Option<Process>, place: &Place) -> Result<()> {
-        if let Some(mut running) = process.take() {
-            running.kill()?;
-            self.recipe.bury(place);
-        }
-        Ok(())
-    }
-
     async fn ours(&self) -> Result<(MutexGuard<'_, Option<Process>>, &Place)> {
         match &self.host {
             Host::Ours { process, place } => Ok((process.lock().await, place)),
@@ -295,14 +287,20 @@ impl<R: Recipe> Server<R> {
     }
 }
 
+/// Kills the process, if there is one.
+fn kill<R: Recipe>(recipe: &R, process: &mut Option<Process>, place: &Place) -> Result<()> {
+    if let Some(mut running) = process.take() {
+        running.kill()?;
+        recipe.bury(place);
+    }
+    Ok(())
+}
+
 impl<R: Recipe> Drop for Server<R> {
     fn drop(&mut self) {
-        if let Host::Ours { process, place } = &mut self.host
-            && let Some(mut running) = process.get_mut().take()
-        {
+        if let Host::Ours { process, place } = &mut self.host {
             // Nobody is left to tell; the janitor tries again.
-            let _ = running.kill();
-            self.recipe.bury(place);
+            let _ = kill(&self.recipe, process.get_mut(), place);
         }
     }
 }

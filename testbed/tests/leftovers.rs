@@ -42,15 +42,6 @@ fn nothing_is_left_when_it_is_killed_while_it_starts() {
     }
 }
 
-#[test]
-fn no_shared_memory_is_left_when_it_is_killed() {
-    let up = Up::new();
-    let segment = up.shared_memory();
-    assert!(segments().contains(&segment), "{segment}");
-    up.leaves_nothing_after(Signal::SIGKILL);
-    assert!(!segments().contains(&segment), "{segment}");
-}
-
 /// A process with one server of each kind, and with a temporary folder of its own.
 struct Up {
     process: Child,
@@ -75,6 +66,8 @@ impl Up {
         );
         assert!(lines[3].contains("Ctrl-C"), "{lines:?}");
         assert!(up.processes().len() > 5, "{:?}", up.processes());
+        let memory = up.shared_memory();
+        assert!(memory.is_some_and(|memory| segments().contains(&memory)));
         up
     }
 
@@ -116,17 +109,18 @@ impl Up {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    fn shared_memory(&self) -> String {
+    /// The piece of shared memory that Postgres has, if it is up.
+    fn shared_memory(&self) -> Option<String> {
         let servers = self.files().into_iter().flat_map(fs::read_dir).flatten();
-        let mut running = servers
+        let running = servers
             .map(|server| server.unwrap().path().join("data/postmaster.pid"))
-            .filter_map(|path| fs::read_to_string(path).ok());
-        let running = running.next().unwrap();
-        let memory = running.lines().nth(6).unwrap();
-        memory.split_whitespace().nth(1).unwrap().to_owned()
+            .find_map(|path| fs::read_to_string(path).ok())?;
+        let memory = running.lines().nth(6)?;
+        Some(memory.split_whitespace().nth(1)?.to_owned())
     }
 
     fn leaves_nothing_after(mut self, signal: Signal) {
+        let memory = self.shared_memory();
         kill(Pid::from_raw(self.process.id().cast_signed()), signal).unwrap();
         self.process.wait().unwrap();
         let began = Instant::now();
@@ -135,6 +129,7 @@ impl Up {
             assert!(began.elapsed() < Duration::from_secs(30), "{left:?}");
             sleep(Duration::from_millis(10));
         }
+        assert!(memory.is_none_or(|memory| !segments().contains(&memory)));
     }
 }
 

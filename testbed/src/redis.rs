@@ -51,11 +51,11 @@ impl Redis {
         self
     }
 
-    /// Lets nobody in without this password.
+    /// Lets nobody in without this password, and shows it to its primary.
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
-        self.setting(&format!("requirepass {password}"))
+        self.setting(&format!("requirepass {password}\nmasterauth {password}"))
     }
 
     /// Speaks TLS, and nothing else, on its port, as the one whom this names. `ca.pem` in its

@@ -24,6 +24,7 @@ pub struct RedisSentinels {
 #[derive(Debug)]
 pub struct Sentinel {
     primary: SocketAddr,
+    password: Option<String>,
     quorum: usize,
 }
 
@@ -43,6 +44,7 @@ impl RedisSentinels {
         for _ in 0..sentinels {
             let sentinel = Sentinel {
                 primary: all.pair.primary.address(),
+                password: all.pair.primary.recipe().password.clone(),
                 quorum: sentinels / 2 + 1,
             };
             all.sentinels.push(Server::started(sentinel).await?);
@@ -157,10 +159,13 @@ impl Recipe for Sentinel {
     async fn prepare(&self, place: &Place) -> Result<()> {
         let data = place.folder.empty("data")?;
         let (name, primary, own) = (RedisSentinels::NAME, self.primary, place.address());
+        let password = self.password.as_ref().map_or_else(String::new, |password| {
+            format!("sentinel auth-pass {name} {password}\n")
+        });
         // The file is in the data folder: a sentinel keeps in it what it learns.
         let configuration = format!(
             "bind {}\nport {}\ndir {}\nsentinel monitor {name} {} {} {}\n\
-             sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 5000\n",
+             sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 5000\n{password}",
             own.ip(),
             own.port(),
             data.display(),

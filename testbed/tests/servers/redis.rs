@@ -127,7 +127,7 @@ async fn sentinels_promote_the_replica_of_a_primary_that_is_gone() -> Result<()>
 
 #[tokio::test]
 async fn one_sentinel_fails_over_on_command() -> Result<()> {
-    let all = RedisSentinels::started(1, Redis::new).await?;
+    let all = RedisSentinels::started(1, || Redis::new().password("secret")).await?;
     let second = all.fail_over().await?;
     assert_eq!(second.address(), all.pair.replica.address());
     set(second, "key").await

@@ -257,6 +257,17 @@ async fn breaks_after_so_many_bytes_and_only_once() -> Result<()> {
 }
 
 #[tokio::test]
+async fn healing_takes_back_a_break_that_has_not_come() -> Result<()> {
+    let proxy = echo().await?;
+    let mut client = connect(&proxy).await?;
+    for way in [Way::ToServer, Way::ToClient] {
+        proxy.break_after(way, 2);
+    }
+    proxy.heal().await?;
+    answers(&mut client).await
+}
+
+#[tokio::test]
 async fn a_break_ends_both_sides() -> Result<()> {
     for way in [Way::ToServer, Way::ToClient] {
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -14,8 +14,11 @@ pub(crate) fn in_folder(folder: &Path) -> HashMap<u32, char> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let inside = pids.filter(|pid| {
-        let current = fs::read_link(format!("/proc/{pid}/cwd"));
-        current.is_ok_and(|current| current.starts_with(folder))
+        let current = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+        let current = current.to_string_lossy();
+        // One that was removed is told in this way.
+        let current = current.strip_suffix(" (deleted)").unwrap_or(&current);
+        Path::new(current).starts_with(folder)
     });
     inside.filter_map(|pid| Some((pid, state(pid)?))).collect()
 }

@@ -99,7 +99,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
         )
         .killed_by(
             "exclusion::no_update_is_lost_under_contention",
-            "beside an exclusive holder",
+            "no overlap",
         )
         .spoils(&[
             "exclusion::as_many_permits_as_the_limit_and_no_more",

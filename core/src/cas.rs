@@ -30,7 +30,8 @@ use record::Records;
 /// * `load` and `store` of a name are linearizable: a `load` that begins after a `store` has been
 ///   answered sees that record or a later one, and of two `store`s that expect the same version one
 ///   is `Stale`.
-/// * A version never comes back, not even after the record was deleted and made anew.
+/// * A version never comes back, not even after the record was deleted and made anew; nor does that
+///   there is none, for a `store` that was sent before the record was deleted.
 /// * A record that was answered as stored survives the death of any client.
 /// * Every request is answered by its deadline ([`Deadline::bound`]). An error means that the
 ///   outcome is not known. No retries inside.

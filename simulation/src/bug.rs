@@ -89,6 +89,13 @@ bugs! {
     LateEntriesHidden,
     /// A client is shown entries that are gone.
     GoneEntriesShown,
+
+    /// A record is replaced whatever its version.
+    SwapsBlindly,
+    /// Now and then a record is called stored that is not.
+    SwapIsLost,
+    /// The version is made of what the record says, so one that is as it was has that of then.
+    VersionComesBack,
 }
 
 impl Bug {
@@ -96,9 +103,23 @@ impl Bug {
     pub fn befalls(self, family: Family) -> bool {
         match family {
             Family::Queue => self <= Self::ReleaseNeverHeld,
+            Family::Records => self.befalls_records(),
             Family::Sessions => self == Self::TryLeavesPlace || self.befalls_sessions(),
             Family::Blocking => self == Self::OutcomeUnread || self.befalls_sessions(),
         }
+    }
+
+    fn befalls_records(self) -> bool {
+        matches!(
+            self,
+            Self::DatedFromAnswer
+                | Self::NeverWakes
+                | Self::NumbersRestart
+                | Self::ReleaseUnsent
+                | Self::SwapsBlindly
+                | Self::SwapIsLost
+                | Self::VersionComesBack
+        )
     }
 
     fn befalls_sessions(self) -> bool {

@@ -77,6 +77,8 @@ pub(crate) struct Terms {
     in_sessions: bool,
     /// How much longer than its TTL the store may keep what it has not heard of.
     slack: Duration,
+    /// A waiter that all is well with learns within this of its grant.
+    soon: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +101,7 @@ impl Terms {
             longest_ttl: plan.longest_ttl(),
             in_sessions: plan.family.has_sessions(),
             slack: plan.family.slack(),
+            soon: plan.family.soon(plan.longest_ttl()),
         }
     }
 }

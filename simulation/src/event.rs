@@ -120,6 +120,11 @@ pub enum What {
     /// A client learns that its session is no more.
     Denied { session: u64 },
 
+    /// A client begins to ask that its claim go, for which it may have to race others.
+    Leaving { claim: ClaimId },
+    /// The store has replaced a record by one that its client made then: what follows of the name is
+    /// what has changed in it.
+    Swapped { name: usize, made: Duration },
     /// The store knows the claim.
     Joined {
         claim: ClaimId,

@@ -6,6 +6,7 @@ use distlock_core::session::Ladder;
 use distlock_miniature::Server;
 
 use crate::chance::Chance;
+use crate::journey::PROMPT;
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ use crate::chance::Chance;
 pub enum Family {
     /// It keeps a queue a name, in which each claim expires by itself.
     Queue,
+    /// It keeps a record a name, in which its clients keep a queue by comparing and swapping it.
+    Records,
     /// Its claims stand in line under sessions, and are told when their turn comes.
     Sessions,
     /// Its claims stand under sessions, and their requests are answered when they are granted.
@@ -21,7 +24,7 @@ pub enum Family {
 
 impl Family {
     /// Every family there is.
-    pub const ALL: [Self; 3] = [Self::Queue, Self::Sessions, Self::Blocking];
+    pub const ALL: [Self; 4] = [Self::Queue, Self::Records, Self::Sessions, Self::Blocking];
 
     pub(crate) fn draw(seed: u64) -> Self {
         let rng = &mut Chance::new(seed).of("family");
@@ -29,15 +32,16 @@ impl Family {
     }
 
     pub(crate) fn has_sessions(self) -> bool {
-        self != Self::Queue
+        matches!(self, Self::Sessions | Self::Blocking)
     }
 
     /// The TTLs, in milliseconds, from which on those of a run may be.
     pub(crate) fn shortest_ttls(self) -> &'static [u64] {
         match self {
             Self::Queue => &[240, 500, 1000, 3000],
-            // Some more than the stores take, whatever the clocks make of it.
-            Self::Sessions | Self::Blocking => &[640, 1000, 3000],
+            // Several clients may have to swap a record one after the other within a sixth of it.
+            // Sessions: some more than the stores take, whatever the clocks make of it.
+            Self::Records | Self::Sessions | Self::Blocking => &[640, 1000, 3000],
         }
     }
 
@@ -48,6 +52,20 @@ impl Family {
             Ladder::new(&any).in_force(asked)
         } else {
             asked
+        }
+    }
+
+    /// Within what a waiter that all is well with learns of its grant, if no TTL is longer.
+    pub(crate) fn soon(self, longest_ttl: Duration) -> Duration {
+        // A hint, a request and its reply.
+        let soon = 5 * PROMPT;
+        match self {
+            Self::Queue => soon,
+            // Where nobody tells, a waiter looks fifty times in a TTL; and the record may be swapped
+            // by each of the others before it is by this one.
+            Self::Records => longest_ttl / 50 + 20 * soon,
+            // A heartbeat more.
+            Self::Sessions | Self::Blocking => soon + 2 * PROMPT,
         }
     }
 
@@ -65,6 +83,7 @@ impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Queue => "queue",
+            Self::Records => "records",
             Self::Sessions => "sessions",
             Self::Blocking => "blocking",
         })

@@ -2,10 +2,9 @@
 //!
 //! [`run`] lets several clients, each a [`Locks`](distlock_core::Locks) of its own, do random
 //! things to a few names. Their store is of one [`Family`]: it keeps a
-//! [`LockQueue`](distlock_core::queue::LockQueue) a name, or it is the miniature server, under whose
-//! sessions claims stand. It is behind a network that loses, duplicates, delays and reorders what
-//! passes. Every machine's clock
-//! has a rate of its own; clients are paused, cut off, and crash; the store is paused, loses its
+//! [`LockQueue`](distlock_core::queue::LockQueue) a name, or a record a name that clients swap, or
+//! it is the miniature server, under whose sessions claims stand. It is behind a network that loses,
+//! duplicates, delays and reorders what passes. Every machine's clock has a rate of its own; clients are paused, cut off, and crash; the store is paused, loses its
 //! memory, and begins its TTLs anew. All of it runs on tokio's paused time, on one thread, so a run
 //! takes milliseconds and its seed reproduces it exactly.
 //!
@@ -15,6 +14,7 @@
 //! shown by [`Bug`]s planted in the store on purpose, which it must find.
 
 mod bug;
+mod careless;
 mod chance;
 mod check;
 mod event;
@@ -26,6 +26,7 @@ mod network;
 mod panics;
 mod plan;
 mod queue_store;
+mod record_store;
 mod run;
 mod server;
 mod session_store;

@@ -147,12 +147,15 @@ impl Plan {
 }
 
 fn draw_modes(rng: &mut Rng) -> Vec<Mode> {
-    match rng.u32(0..4) {
-        0 | 1 => vec![Mode::Exclusive],
-        2 => vec![Mode::Exclusive, Mode::Shared, Mode::Shared],
-        _ => vec![Mode::Permit {
-            limit: rng.u32(1..=3),
-        }],
+    let permit = Mode::Permit {
+        limit: rng.u32(1..=3),
+    };
+    match rng.u32(0..8) {
+        0..=2 => vec![Mode::Exclusive],
+        3 | 4 => vec![Mode::Exclusive, Mode::Shared, Mode::Shared],
+        5 | 6 => vec![permit],
+        // Which do not mix: where one stands, the other is refused.
+        _ => vec![Mode::Exclusive, permit],
     }
 }
 

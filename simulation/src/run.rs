@@ -14,6 +14,7 @@ use crate::history::History;
 use crate::panics;
 use crate::plan::{Client, Plan};
 use crate::queue_store::{QueueBackend, QueueServer};
+use crate::record_store::{RecordServer, RecordsBackend};
 use crate::server::Server;
 use crate::session_store::{SessionServer, SessionWire, SessionsBackend};
 use crate::wire::Wire;
@@ -92,6 +93,10 @@ async fn live(plan: Plan, bug: Option<Bug>) -> History {
         Family::Queue => {
             let wire = Wire::new(&world, QueueServer::new(world.plan.names, bug));
             play(&wire, |client| QueueBackend::new(client, &wire, bug)).await;
+        }
+        Family::Records => {
+            let wire = Wire::new(&world, RecordServer::new(&world.plan, bug));
+            play(&wire, |client| RecordsBackend::new(client, &wire, bug)).await;
         }
         Family::Sessions => live_in_sessions(&world, bug, SessionBackend::new).await,
         Family::Blocking => live_in_sessions(&world, bug, SessionBackend::waiting_on_server).await,

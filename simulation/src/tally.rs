@@ -91,6 +91,10 @@ fn usage(what: &What) -> Option<&'static str> {
             kind: ErrorKind::TimedOut,
             ..
         } => "acquisitions timed out",
+        What::Failed {
+            kind: ErrorKind::Conflict,
+            ..
+        } => "acquisitions in conflict",
         What::Failed { .. } => "acquisitions failed",
         What::Ensured { .. } => "validity ensured",
         What::UseFailed { .. } => "uses failed",

@@ -1,13 +1,15 @@
 use std::collections::HashMap;
+use std::future::pending;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use distlock_core::queue::StoreTime;
 use distlock_core::{Deadline, Error, ErrorKind, Result};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::event::What;
-use crate::journey::{Journey, Mailbox};
+use crate::journey::{Journey, Mailbox, PROMPT};
 use crate::network::Network;
 use crate::plan::disaster::Disaster;
 use crate::server::{Done, Hint, Server};
@@ -66,7 +68,8 @@ impl<S: Server> Wire<S> {
         })
     }
 
-    /// Sends a request, and waits until then for what comes into the mailbox.
+    /// Sends a request, and waits until then for what comes into the mailbox. A client that is
+    /// paused then reads what has come meanwhile before it sees how late it is.
     pub(crate) async fn ask(
         self: &Arc<Self>,
         client: usize,
@@ -74,8 +77,18 @@ impl<S: Server> Wire<S> {
         mailbox: &Mailbox<S::Reply>,
         by: Deadline,
     ) -> Result<S::Reply> {
-        by.bound(self.exchange(client, request, mailbox, by.remaining()))
-            .await
+        let exchange = self.exchange(client, request, mailbox, by.remaining());
+        let mut exchange = pin!(exchange);
+        if let Ok(reply) = timeout(by.remaining(), exchange.as_mut()).await {
+            return reply;
+        }
+        if self.is_paused(client) {
+            self.reach_client(client).await;
+            if let Ok(reply) = timeout(PROMPT, exchange).await {
+                return reply;
+            }
+        }
+        by.bound(pending()).await
     }
 
     /// Sends a request, and waits for what comes into the mailbox: as long as `allowed`, of which
@@ -98,7 +111,7 @@ impl<S: Server> Wire<S> {
         match reply.await {
             Ok(reply) => reply,
             // Lost, of which nobody tells.
-            Err(_) => std::future::pending().await,
+            Err(_) => pending().await,
         }
     }
 
@@ -281,7 +294,7 @@ impl<S: Server> Wire<S> {
     }
 
     /// The store's clock.
-    fn store_time(&self) -> StoreTime {
+    pub(crate) fn store_time(&self) -> StoreTime {
         let now = self.world.now().mul_f64(self.world.plan.server_rate);
         StoreTime::new("one", u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
     }
@@ -348,6 +361,11 @@ impl<S: Server> Wire<S> {
             }
             sleep(pause).await;
         }
+    }
+
+    fn is_paused(&self, client: usize) -> bool {
+        let now = self.world.now();
+        !self.state().network.client_pause(client, now).is_zero()
     }
 
     /// Waits until the client can hear.

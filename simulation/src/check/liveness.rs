@@ -6,12 +6,10 @@ use std::time::Duration;
 use distlock_core::ErrorKind;
 
 use super::facts::Facts;
-use super::{Promise, Violation, sessions};
+use super::{Promise, Violation};
 use crate::event::{ClaimId, Event, What};
 use crate::plan::step::Way;
 
-/// A waiter that all is well with learns within this of its grant: a hint, a request and its reply.
-pub(super) const SOON: Duration = Duration::from_millis(20);
 /// An answer may come this much after its time limit: what timers are off by.
 const TIMER: Duration = Duration::from_millis(2);
 
@@ -69,11 +67,12 @@ fn grants(facts: &Facts<'_>) -> Vec<Violation> {
     let mut judge = |claim: ClaimId, granted: Duration, closed: Duration| {
         let took = closed.saturating_sub(granted);
         let ttl = facts.terms.clients[claim.client].own_ttl;
-        let (soon, ttl) = if facts.terms.in_sessions {
-            (sessions::SOON, 2 * ttl)
+        let ttl = if facts.terms.in_sessions {
+            2 * ttl
         } else {
-            (SOON, ttl)
+            ttl
         };
+        let soon = facts.terms.soon;
         // The engine, after trouble, may be waiting to ask again.
         let since = granted.saturating_sub(ttl);
         let is_soon_due = facts

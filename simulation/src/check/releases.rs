@@ -40,9 +40,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
                 else {
                     continue;
                 };
-                // After a failure the engine takes it that the first request did its work. Where
-                // nothing was refused, a request fails when a sixth of the TTL is over.
-                let at_once = *at < *since + facts.own_ttl(op) / 6
+                // After a failure it is taken that the first request did its work. Where nothing was
+                // refused, a request fails when a sixth of the TTL is over; a swap that waits for
+                // another is given up after half of that.
+                let at_once = *at < *since + facts.own_ttl(op) / 12
                     && !facts.troubles.was_refused(asked.client, *since, *at);
                 let ttl = facts.own_ttl(op);
                 let is_twofold = facts.terms.in_sessions

@@ -6,6 +6,7 @@
 
 use super::*;
 use crate::event::{ClaimId, What};
+use crate::family::Family;
 use crate::journey::Journey;
 use distlock_core::Mode;
 
@@ -33,6 +34,7 @@ fn broken(then: Vec<(u64, What)>) -> Vec<Promise> {
         longest_ttl: ms(1100),
         in_sessions: true,
         slack: ms(100),
+        soon: Family::Sessions.soon(ms(1100)),
     };
     let opened = What::Opened {
         session: 1,

@@ -13,12 +13,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::facts::Facts;
-use super::{Promise, Violation, liveness};
+use super::{Promise, Violation};
 use crate::event::{ClaimId, Event, What};
-use crate::journey::PROMPT;
 
-/// A waiter that all is well with learns within this of its grant: a heartbeat more.
-pub(super) const SOON: Duration = liveness::SOON.saturating_add(PROMPT.saturating_mul(2));
 /// The store's clock counts in whole microseconds.
 const RESOLUTION: Duration = Duration::from_micros(3);
 
@@ -116,6 +113,7 @@ fn revived(facts: &Facts<'_>) -> Vec<Violation> {
 /// The entries that came after their release and outlast a heartbeat that should have found them.
 fn strangers(facts: &Facts<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
+    let soon = facts.terms.soon;
     let mut left: HashMap<ClaimId, Duration> = HashMap::new();
     // The entries that are back, and until when they may stand.
     let mut back: HashMap<ClaimId, Option<Duration>> = HashMap::new();
@@ -139,9 +137,9 @@ fn strangers(facts: &Facts<'_>) -> Vec<Violation> {
                 for (claim, due) in &mut back {
                     let since = at.saturating_sub(facts.terms.clients[claim.client].own_ttl);
                     let is_found = claim.session == session
-                        && facts.troubles.was_well(claim.client, since, *at + SOON);
+                        && facts.troubles.was_well(claim.client, since, *at + soon);
                     if is_found && due.is_none() {
-                        *due = Some(*at + SOON);
+                        *due = Some(*at + soon);
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use distlock_core::Mode;
+use distlock_core::{ErrorKind, Mode};
 
 use super::facts::Facts;
 use super::{Promise, Violation};
@@ -23,6 +23,11 @@ struct Standing {
 struct Look<'a> {
     facts: &'a Facts<'a>,
     lines: HashMap<usize, Vec<Standing>>,
+    /// When the records were made that now stand, by which what is in them expires. Where names
+    /// have no records, things happen when the store is asked.
+    made: HashMap<usize, Duration>,
+    /// Those that are to go, and need not be renewed.
+    leaving: HashSet<ClaimId>,
     /// Those whose release was done, and those whose client knows of its hold: until the store
     /// forgets something, and may do again what comes twice.
     left: HashSet<ClaimId>,
@@ -32,6 +37,9 @@ struct Look<'a> {
     forgot: HashSet<usize>,
     /// Tries that have found nothing in their way so far.
     unhindered: HashSet<usize>,
+    /// Acquisitions that are under way, and whether any stood in the line since they began that do
+    /// not mix with them.
+    conflicts: HashMap<usize, bool>,
     found: Vec<Violation>,
 }
 
@@ -44,10 +52,13 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let mut look = Look {
         facts,
         lines: HashMap::new(),
+        made: HashMap::new(),
+        leaving: HashSet::new(),
         left: HashSet::new(),
         received: HashSet::new(),
         forgot: HashSet::new(),
         unhindered: HashSet::new(),
+        conflicts: HashMap::new(),
         found: Vec::new(),
     };
     for Event { at, what } in facts.events {
@@ -60,14 +71,21 @@ impl Look<'_> {
     fn at(&mut self, at: Duration, what: &What) {
         match *what {
             What::Joined { claim, name, mode } => self.joined(at, claim, name, mode),
+            What::Swapped { name, made } => {
+                self.made.insert(name, made);
+            }
             What::Refreshed { claim, name } => {
+                let heard = self.reckoned(at, name);
                 let line = self.lines.entry(name).or_default();
                 let standing = line.iter_mut().find(|standing| standing.claim == claim);
                 standing
                     .into_iter()
-                    .for_each(|standing| standing.heard = at);
+                    .for_each(|standing| standing.heard = heard);
             }
             What::Granted { claim, name, .. } => self.granted(at, claim, name),
+            What::Leaving { claim } => {
+                self.leaving.insert(claim);
+            }
             What::Left { claim, .. } => {
                 self.left.insert(claim);
             }
@@ -82,14 +100,22 @@ impl Look<'_> {
                 let grant = self.facts.grant_of(op);
                 self.received.extend(grant.map(|grant| grant.claim));
             }
-            What::Asked {
-                op,
-                name,
-                way: Way::Try,
-                ..
-            } => {
-                self.unhindered.insert(op);
+            What::Asked { op, name, way, .. } => {
+                self.conflicts.insert(op, false);
+                if way == Way::Try {
+                    self.unhindered.insert(op);
+                }
                 self.hinder(name);
+            }
+            What::Failed {
+                op,
+                kind: ErrorKind::Conflict,
+            } if self.conflicts.get(&op) == Some(&false) => {
+                let what = format!("operation {op} was refused for a conflict with nobody");
+                self.violation(Promise::Limits, at, what);
+            }
+            What::Done { op } => {
+                self.conflicts.remove(&op);
             }
             What::Busy { op } if self.unhindered.contains(&op) => {
                 let what = format!("operation {op} was refused a free lock");
@@ -110,11 +136,18 @@ impl Look<'_> {
             self.violation(Promise::Renewal, at, what);
         }
         self.expect_live(at, name);
-        self.lines.entry(name).or_default().push(Standing {
+        let heard = self.reckoned(at, name);
+        let line = self.lines.entry(name).or_default();
+        if let Some(other) = line.iter().find(|other| !other.mode.mixes_with(mode)) {
+            let what = format!("claim {claim} stands as {mode} in a line as {}", other.mode);
+            self.found
+                .push(Violation::new(Promise::Exclusion, at, what));
+        }
+        line.push(Standing {
             claim,
             mode,
             granted: false,
-            heard: at,
+            heard,
         });
         self.hinder(name);
     }
@@ -153,12 +186,13 @@ impl Look<'_> {
             return;
         }
         let (heard, expires) = (standing.heard, standing.heard + self.store_ttl(claim));
-        if at + RESOLUTION < expires {
+        if self.reckoned(at, name) + RESOLUTION < expires {
             let what = format!("claim {claim} expired before its TTL had passed");
             return self.violation(Promise::Ttl, at, what);
         }
         let troubles = &self.facts.troubles;
-        if !self.forgot.contains(&name) && troubles.was_well(claim.client, heard, expires) {
+        let is_wanted = !self.leaving.contains(&claim) && !self.forgot.contains(&name);
+        if is_wanted && troubles.was_well(claim.client, heard, expires) {
             let what = format!("claim {claim} expired with nothing to keep it from being renewed");
             self.violation(Promise::Renewal, at, what);
         }
@@ -170,18 +204,32 @@ impl Look<'_> {
             return;
         }
         let line = self.lines.get(&name).map_or(&[][..], Vec::as_slice);
+        let now = self.reckoned(at, name);
         let dead = line
             .iter()
-            .find(|standing| standing.heard + self.store_ttl(standing.claim) + RESOLUTION < at);
+            .find(|standing| standing.heard + self.store_ttl(standing.claim) + RESOLUTION < now);
         if let Some(Standing { claim, .. }) = dead {
             let what = format!("claim {claim} stands, not heard of for more than a TTL");
             self.violation(Promise::Ttl, at, what);
         }
     }
 
-    /// Notes which tries for the name have somebody in their way.
+    /// The time by which what happens to the name now expires, or does not.
+    fn reckoned(&self, at: Duration, name: usize) -> Duration {
+        self.made.get(&name).copied().unwrap_or(at)
+    }
+
+    /// Notes which tries for the name have somebody in their way, and which acquisitions somebody
+    /// whom they do not mix with.
     fn hinder(&mut self, name: usize) {
         let line = self.lines.get(&name).map_or(&[][..], Vec::as_slice);
+        for (op, conflict) in &mut self.conflicts {
+            let asked = self.facts.asked(*op).filter(|asked| asked.name == name);
+            *conflict |= asked.is_some_and(|asked| {
+                let mut modes = line.iter().map(|standing| standing.mode);
+                modes.any(|mode| !mode.mixes_with(asked.mode))
+            });
+        }
         self.unhindered.retain(|op| {
             let asked = self.facts.asked(*op).filter(|asked| asked.name == name);
             asked.is_none_or(|asked| {

@@ -9,6 +9,7 @@ use distlock_core::{ErrorKind, Loss, Mode};
 
 use super::*;
 use crate::event::{ClaimId, What};
+use crate::family::Family;
 use crate::journey::Journey;
 use crate::plan::step::Way;
 
@@ -39,6 +40,7 @@ fn broken(events: Vec<(u64, What)>) -> Vec<Promise> {
         longest_ttl: ms(1000),
         in_sessions: false,
         slack: Duration::ZERO,
+        soon: Family::Queue.soon(ms(1000)),
     };
     let mut history = History::default();
     for (at, what) in events {

@@ -77,6 +77,8 @@ impl QueueClaim {
 impl Claim for QueueClaim {
     async fn attempt(&mut self, patience: &Patience) -> Result<Attempt> {
         let wait = !patience.has_ended();
+        // Whoever asks again does not hold what it had by an answer that came too late.
+        self.party.knows(0);
         let (place, as_of) = self.ask(Verb::Enter { wait }, patience.deadline()).await?;
         Ok(match place {
             Place::Held { number } => {

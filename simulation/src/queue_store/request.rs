@@ -67,7 +67,7 @@ impl Party {
         }
     }
 
-    /// The client has learnt that it holds by the grant of this number.
+    /// The client has learnt that it holds by the grant of this number, or 0 that it does not.
     pub(super) fn knows(&self, number: u64) {
         self.known.store(number, Ordering::Relaxed);
     }

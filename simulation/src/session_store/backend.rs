@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use distlock_core::backend::{
-    Attempt, Backend, Blocked, Claim, ClaimRequest, Hold, Patience, Released, Renewal,
-};
-use distlock_core::{Capabilities, Deadline, LockState, Moment, Name, Result};
+use distlock_core::backend::{Backend, Claim, ClaimRequest};
+use distlock_core::{Capabilities, Deadline, LockState, Name, Result};
 
 use crate::bug::Bug;
+use crate::careless::Careless;
 use crate::world::World;
 
 /// One of the miniature's backends, whose claims have numbers rather than ids of chance.
@@ -37,11 +36,7 @@ impl<B: Backend> Backend for SessionsBackend<B> {
 
     fn claim(&self, mut request: ClaimRequest) -> Result<Box<dyn Claim>> {
         request.id = self.world.new_claim(self.client).into();
-        let claim = self.backend.claim(request)?;
-        Ok(match self.bug {
-            Some(bug) => Box::new(Careless { claim, bug }),
-            None => claim,
-        })
+        Ok(Careless::with(self.bug, self.backend.claim(request)?))
     }
 
     async fn inspect(&self, name: &Name, by: Deadline) -> Result<LockState> {
@@ -50,49 +45,5 @@ impl<B: Backend> Backend for SessionsBackend<B> {
 
     async fn close(&self, by: Deadline) {
         self.backend.close(by).await;
-    }
-}
-
-/// A claim whose backend has a bug.
-#[derive(Debug)]
-struct Careless {
-    claim: Box<dyn Claim>,
-    bug: Bug,
-}
-
-#[async_trait]
-impl Claim for Careless {
-    async fn attempt(&mut self, patience: &Patience) -> Result<Attempt> {
-        let attempt = self.claim.attempt(patience);
-        match self.bug {
-            Bug::DatedFromAnswer => Ok(match attempt.await? {
-                Attempt::Held(hold) => {
-                    Attempt::Held(Hold::new(hold.number, hold.ttl, Moment::now()))
-                }
-                blocked => blocked,
-            }),
-            Bug::OutcomeUnread if !patience.has_ended() => tokio::select! {
-                biased;
-                attempt = attempt => attempt,
-                () = patience.ended() => Ok(Attempt::Blocked(Blocked::default())),
-            },
-            _ => attempt.await,
-        }
-    }
-
-    async fn renew(&mut self, by: Deadline) -> Result<Renewal> {
-        match self.claim.renew(by).await? {
-            Renewal::Extended(_) if self.bug == Bug::DatedFromAnswer => {
-                Ok(Renewal::Extended(Moment::now()))
-            }
-            renewal => Ok(renewal),
-        }
-    }
-
-    async fn release(&mut self, by: Deadline) -> Result<Released> {
-        match self.bug {
-            Bug::ReleaseUnsent => Ok(Released::NotHeld),
-            _ => self.claim.release(by).await,
-        }
     }
 }

@@ -66,6 +66,7 @@ fn p6_renewal() {
     };
     assert_eq!(broken(waits(swallowed(0))), [Promise::Renewal]);
     assert_eq!(broken(waits(swallowed(1))), []);
+    assert_eq!(broken(waits(What::Leaving { claim: B })), []);
 }
 
 #[test]
@@ -153,6 +154,15 @@ fn p7_waiting() {
 
 #[test]
 fn p8_limits() {
+    let refused_beside = |mode| {
+        let conflict = What::Failed {
+            op: 2,
+            kind: ErrorKind::Conflict,
+        };
+        held(vec![(10, asked_so(2, 1, mode, Way::Wait)), (14, conflict)])
+    };
+    assert_eq!(broken(refused_beside(Mode::Permit { limit: 2 })), []);
+    assert_eq!(broken(refused_beside(Mode::Shared)), [Promise::Limits]);
     let refused = vec![
         (0, asked_so(1, 0, Mode::Exclusive, Way::Try)),
         (4, What::Busy { op: 1 }),

@@ -24,6 +24,12 @@ fn p1_exclusion() {
         broken(vec![(0, granted(A, 1)), (1, gone(A))]),
         [Promise::Exclusion]
     );
+    let two_kinds_of_lock = held(vec![
+        (10, joined_as(B, Mode::Permit { limit: 2 })),
+        (11, left(B, false)),
+        (11, gone(B)),
+    ]);
+    assert_eq!(broken(two_kinds_of_lock), [Promise::Exclusion]);
 }
 
 #[test]
@@ -63,6 +69,21 @@ fn p3_ttl() {
         (1101, gone(A)),
     ]);
     assert_eq!(broken(late), [Promise::Ttl]);
+    let by_the_record = |made: u64| {
+        let swapped = What::Swapped {
+            name: 0,
+            made: ms(made),
+        };
+        held(vec![
+            (500, swallowed(0)),
+            (1100, swapped),
+            (1100, joined(B)),
+            (1200, left(B, false)),
+            (1200, gone(B)),
+        ])
+    };
+    assert_eq!(broken(by_the_record(990)), []);
+    assert_eq!(broken(by_the_record(1090)), [Promise::Ttl]);
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl RecordServer {
         done: &mut Done,
     ) -> u64 {
         self.version += 1;
+        let record = record.map(|queue| as_it_is_read(&queue));
         let version = match (self.bug, &record) {
             (Some(Bug::VersionComesBack), Some(queue)) => hash_of(&queue.to_json()),
             _ => self.version,
@@ -238,6 +239,14 @@ impl Listener {
             }),
         }
     }
+}
+
+/// The record as those find it who load it: it is kept in writing.
+///
+/// # Panics
+/// If it contradicts itself, so that it cannot be read.
+fn as_it_is_read(queue: &LockQueue) -> LockQueue {
+    LockQueue::from_json(queue.to_json()).expect("a record that can be read")
 }
 
 fn hash_of(record: &str) -> u64 {

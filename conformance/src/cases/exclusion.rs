@@ -1,6 +1,8 @@
 //! P1: at any instant a name has one exclusive holder, or any number of shared ones, or `limit`
 //! permits.
 
+mod race;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use crate::counter::Counter;
 use crate::failure::Outcome;
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         Case::of(one_client_keeps_out_another),
         Case::of(a_client_keeps_out_itself),
         Case::of(readers_hold_together).needs([Need::Shared]),
@@ -31,7 +33,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(no_update_is_lost_under_contention),
         Case::of(readers_and_writers_never_meet).needs([Need::Shared]),
         Case::of(permits_never_exceed_the_limit).needs([Need::Permits]),
-    ]
+    ];
+    cases.extend(race::cases());
+    cases
 }
 
 /// A lock held by one client is not to be had by another, until it is released.

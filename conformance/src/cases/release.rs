@@ -24,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(a_late_release_leaves_the_successor_alone),
         Case::of(a_reader_s_release_leaves_the_others).needs([Need::Shared]),
         Case::of(asked_for_until_it_is_done),
+        Case::of(asked_for_as_well_if_the_claim_is_older_than_its_ttl).long(),
         Case::of(not_held_up_by_a_renewal_that_hangs),
         Case::of(unconfirmed_for_too_long_is_an_error_and_goes_on),
         Case::of(never_confirmed_it_ends_with_the_claim).needs([Need::ClaimsExpire]),
@@ -175,6 +176,32 @@ async fn asked_for_until_it_is_done(cx: Context) -> Outcome {
         assert!(
             cx.state(&name).await?.is_free(),
             "{fault:?}: released, and still there"
+        );
+    }
+    Ok(())
+}
+
+/// How long a claim may still be alive counts from when the store last heard of it: a hold that was
+/// renewed for longer than its TTL is asked for as often as a new one, and so is a place in line.
+async fn asked_for_as_well_if_the_claim_is_older_than_its_ttl(cx: Context) -> Outcome {
+    let ttl = cx.steady();
+    let holder = cx.client().await?;
+    let (locks, faults) = cx.faulty().await?;
+    let (held, waited_for) = (cx.name(), cx.name());
+    let _in_the_way = holder.lock(&waited_for).acquire().await?;
+    let guard = locks.lock(&held).ttl(ttl).acquire().await?;
+    let waiting = tokio::spawn(locks.lock(&waited_for).ttl(ttl).acquire());
+    sleep(2 * ttl).await;
+    faults.add(Verb::Release, Which::First(6), Fault::LoseRequest);
+    waiting.abort();
+    soon("the release", guard.release()).await??;
+    soon("the withdrawal", locks.settle()).await?;
+    for (name, holders) in [(&held, 0), (&waited_for, 1)] {
+        let state = cx.state(name).await?;
+        assert_eq!(
+            (state.holders.len(), state.waiters.len()),
+            (holders, 0),
+            "given back, and still there: {state:?}"
         );
     }
     Ok(())

@@ -5,13 +5,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::case::Case;
-use crate::context::{Context, soon};
+use crate::context::{ALLOWANCE, Context, soon, within};
 use crate::failure::Outcome;
+use crate::faults::{Fault, Verb, Which};
 use crate::polling::drop_after_polls;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::of(a_run_releases_when_its_work_is_done),
+        Case::of(a_run_whose_release_is_not_confirmed_gives_its_output),
         Case::of(a_run_releases_when_its_work_panics),
         Case::of(a_run_releases_when_it_is_dropped),
     ]
@@ -42,6 +44,19 @@ async fn a_run_releases_when_its_work_is_done(cx: Context) -> Outcome {
         cx.state(&name).await?.is_free(),
         "held after `run` has returned"
     );
+    Ok(())
+}
+
+/// The work was done under the lock; that the store does not confirm the release takes nothing from
+/// that.
+async fn a_run_whose_release_is_not_confirmed_gives_its_output(cx: Context) -> Outcome {
+    let ttl = 2 * cx.ttl();
+    let (locks, faults) = cx.faulty().await?;
+    faults.add(Verb::Release, Which::All, Fault::LoseRequest);
+    let lock = locks.lock(cx.name()).ttl(ttl);
+    let output = within(2 * ttl + ALLOWANCE, "an answer", lock.run(async |_| 42)).await?;
+    assert_eq!(output?, 42, "of work that was done under the lock");
+    faults.heal();
     Ok(())
 }
 

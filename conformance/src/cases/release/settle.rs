@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use distlock_core::ErrorKind;
+use tokio::task::JoinSet;
 
 use crate::case::Case;
 use crate::context::{Context, refused, soon};
@@ -45,8 +46,20 @@ async fn settle_waits_for_what_was_dropped(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// A grant whose answer comes after the time limit, or never and then an error, is given back.
+/// A grant whose answer comes after the time limit, or never and then an error, is given back. In
+/// tasks: whoever learns of it may go on before anybody else of its runtime does.
 async fn settle_waits_for_what_timed_out_or_failed(cx: Context) -> Outcome {
+    let mut tasks = JoinSet::new();
+    for _ in 0..12 {
+        tasks.spawn(settle_what_timed_out_or_failed(cx.clone()));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+async fn settle_what_timed_out_or_failed(cx: Context) -> Outcome {
     let (locks, faults) = cx.faulty().await?;
     let (limit, late) = (Duration::from_millis(50), Duration::from_millis(500));
     let fatal = ErrorKind::Unexpected;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use distlock_core::{Guard, Mode, Moment};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::bare::token;
@@ -99,29 +100,46 @@ async fn a_dead_reader_lets_the_writer_in(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// A permit whose holder died can be had again.
+/// A permit whose holder died can be had again, whichever of the holders that is.
 async fn a_dead_holder_s_permit_comes_back(cx: Context) -> Outcome {
+    const LIMIT: u32 = 3;
     let locks = cx.client().await?;
-    let name = cx.name();
-    let semaphore = locks.semaphore(&name, 2);
-    let alive = semaphore.acquire().await?;
-    let dead = cx.bare(&name, Mode::Permit { limit: 2 }, cx.ttl()).await?;
-    let hold = dead.hold().await?;
-    assert!(
-        semaphore.try_acquire().await?.is_none(),
-        "a third of two permits"
-    );
-    let permit = within(
-        cx.gone_by(cx.ttl()),
-        "the permit of a dead holder",
-        semaphore.acquire(),
-    )
-    .await??;
-    assert!(
-        hold.as_of.elapsed() >= at_least(hold.ttl),
-        "the permit within the TTL of its holder"
-    );
-    assert!(alive.is_held() && permit.is_held());
+    let mut running = JoinSet::new();
+    for place in 0..LIMIT {
+        let (cx, name) = (cx.clone(), cx.name());
+        let semaphore = locks.semaphore(&name, LIMIT);
+        running.spawn(async move {
+            let mut alive = Vec::new();
+            for _ in 0..place {
+                alive.push(semaphore.acquire().await?);
+            }
+            let mode = Mode::Permit { limit: LIMIT };
+            let dead = cx.bare(&name, mode, 2 * cx.ttl()).await?;
+            let hold = dead.hold().await?;
+            for _ in place + 1..LIMIT {
+                alive.push(semaphore.acquire().await?);
+            }
+            assert!(
+                semaphore.try_acquire().await?.is_none(),
+                "one more than {LIMIT} permits"
+            );
+            let permit = within(
+                cx.gone_by(hold.ttl),
+                "the permit of a dead holder",
+                semaphore.acquire(),
+            )
+            .await??;
+            assert!(
+                hold.as_of.elapsed() >= at_least(hold.ttl),
+                "the permit within the TTL of its holder"
+            );
+            assert!(alive.iter().all(Guard::is_held) && permit.is_held());
+            Outcome::Ok(())
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended??;
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! P15: no error and no unknown answer of a store ever yields a guard.
 
-use distlock_core::ErrorKind;
+use distlock_core::{ErrorKind, FencingToken};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -14,6 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(every_error_ends_an_acquisition_without_a_guard),
         Case::of(every_error_ends_a_try_without_a_guard),
         Case::of(every_error_ends_a_wait_and_leaves_nothing).needs([Need::StandsInLine]),
+        Case::of(a_grant_without_a_number_is_no_guard),
         Case::of(a_store_that_is_down_is_unavailable_within_a_ttl).long(),
         Case::of(a_store_that_is_down_is_told_to_all_who_wait),
         Case::of(an_outage_that_is_over_is_over).long(),
@@ -102,21 +103,50 @@ async fn every_error_ends_a_wait_and_leaves_nothing(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Of many who wait for one name, all know about as soon as the first, not one after the other.
+/// A number of which no token can be made that is greater than those before and fits an `i64`: the
+/// grant is given back.
+async fn a_grant_without_a_number_is_no_guard(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    for number in [0, FencingToken::MAX_NUMBER + 1, u64::MAX] {
+        let lock = locks.lock(cx.name());
+        faults.add(Verb::Attempt, Which::First(2), Fault::Number(number));
+        refused(
+            ErrorKind::Unexpected,
+            soon("an answer", lock.acquire()).await?,
+        )?;
+        soon("withdrawal", locks.settle()).await?;
+        refused(
+            ErrorKind::Unexpected,
+            soon("an answer", lock.try_acquire()).await?,
+        )?;
+        soon("withdrawal", locks.settle()).await?;
+        assert!(
+            lock.try_acquire().await?.is_some(),
+            "a grant numbered {number} stands on"
+        );
+    }
+    Ok(())
+}
+
+/// Of many who wait for one name, all know about as soon as the first, not one after the other: a
+/// TTL after it came, each of them, and a request later.
 async fn a_store_that_is_down_is_told_to_all_who_wait(cx: Context) -> Outcome {
     let ttl = cx.steady();
+    let limit = ttl + ttl / 6 + ALLOWANCE;
     for fault in [Fault::LoseRequest, Fault::Hang] {
         let (locks, faults) = cx.faulty().await?;
         let lock = locks.lock(cx.name()).ttl(ttl);
         faults.add(Verb::Attempt, Which::All, fault);
         let mut waiting = JoinSet::new();
-        for _ in 0..20 {
-            waiting.spawn(lock.acquire());
+        for number in 0..20 {
+            let lock = lock.clone();
+            waiting.spawn(async move {
+                sleep(ttl / 100 * number).await;
+                within(limit, "an answer for each who waits", lock.acquire()).await
+            });
         }
-        let limit = 2 * ttl + ALLOWANCE;
-        let answers = within(limit, "an answer for all who wait", waiting.join_all()).await?;
-        for answer in answers {
-            refused(ErrorKind::Unavailable, answer)?;
+        for answer in waiting.join_all().await {
+            refused(ErrorKind::Unavailable, answer?)?;
         }
         faults.heal();
         soon("withdrawal", locks.settle()).await?;

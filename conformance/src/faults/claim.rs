@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use distlock_core::backend::{Attempt, Claim, Patience, Released, Renewal};
+use distlock_core::backend::{Attempt, Claim, Hold, Patience, Released, Renewal};
 use distlock_core::{Deadline, Error, ErrorKind, Result};
 use tokio::time::sleep;
 
@@ -50,7 +50,8 @@ impl Claim for FaultyClaim {
         let faults = self.faults.clone();
         let request = async {
             let struck = self.strike(Verb::Attempt, patience.deadline()).await?;
-            struck.after_reply(self.inner.attempt(patience).await).await
+            let reply = self.inner.attempt(patience).await;
+            struck.after_reply(struck.numbered(reply)).await
         };
         faults.follow(request).await
     }
@@ -91,6 +92,15 @@ impl Struck {
             Some(Fault::DelayRequest(delay)) => self.delay(delay).await,
             Some(Fault::Panic) => panic!("{ON_PURPOSE}, as the test told it to"),
             _ => Ok(()),
+        }
+    }
+
+    fn numbered(&self, reply: Result<Attempt>) -> Result<Attempt> {
+        match (reply, self.fault) {
+            (Ok(Attempt::Held(hold)), Some(Fault::Number(number))) => {
+                Ok(Attempt::Held(Hold::new(number, hold.ttl, hold.as_of)))
+            }
+            (reply, _) => reply,
         }
     }
 

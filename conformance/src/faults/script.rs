@@ -54,6 +54,8 @@ pub enum Fault {
     Fail(ErrorKind),
     /// The backend panics.
     Panic,
+    /// If it is a grant, the store numbers it so.
+    Number(u64),
     /// The store has forgotten the claim when the request arrives, as if an operator had removed
     /// it.
     Forget,

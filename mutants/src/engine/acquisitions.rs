@@ -218,7 +218,7 @@ pub(super) fn passages() -> Vec<Passage> {
         )
         .killed_by(
             "fail_closed::a_store_that_is_down_is_told_to_all_who_wait",
-            "an answer for all who wait",
+            "an answer for each who waits",
         ),
         Passage::new(
             238,

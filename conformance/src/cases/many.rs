@@ -13,6 +13,7 @@ use crate::case::{Case, Need};
 use crate::context::{ALLOWANCE, Context, soon, within};
 use crate::counter::Counter;
 use crate::failure::Outcome;
+use crate::faults::{Fault, Verb, Which};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -23,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(many_permits_of_one_name).needs([Need::Permits]),
         Case::of(locks_that_share_a_backend_end_apart),
         Case::of(the_last_of_the_locks_closes_the_store),
+        Case::of(trouble_with_some_names_is_none_for_others),
         Case::of(a_runtime_that_is_blocked_holds_up_no_other),
     ]
 }
@@ -61,6 +63,40 @@ async fn the_last_of_the_locks_closes_the_store(cx: Context) -> Outcome {
     };
     soon("the end of the store's client", closed).await?;
     assert_eq!(faults.closed(), 1, "times that the store was closed");
+    Ok(())
+}
+
+/// The store does not answer what is asked of three names, one for each kind of request; whatever
+/// is asked of others by the same client meanwhile is done without waiting for that.
+async fn trouble_with_some_names_is_none_for_others(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let (renewed, released) = (
+        locks.lock(cx.name()).acquire().await?,
+        locks.lock(cx.name()).acquire().await?,
+    );
+    for verb in [Verb::Attempt, Verb::Renew, Verb::Release] {
+        faults.add(verb, Which::Nth(1), Fault::Hang);
+    }
+    let _asked = tokio::spawn(locks.lock(cx.name()).acquire());
+    soon("an attempt", faults.seen(Verb::Attempt, 3)).await?;
+    drop(released);
+    soon("a release", faults.seen(Verb::Release, 1)).await?;
+    let validity = renewed.valid_for();
+    let _renewed = tokio::spawn(async move { renewed.ensure(validity).await });
+    soon("a renewal", faults.seen(Verb::Renew, 1)).await?;
+
+    let lock = locks.lock(cx.name());
+    let going_on = async {
+        let guard = lock.acquire().await?;
+        // Renewed, whether that leaves as much or not.
+        let _ = guard.ensure(guard.valid_for()).await;
+        assert!(lock.try_acquire().await?.is_none(), "beside its holder");
+        drop(guard);
+        let guard = lock.try_acquire().await?;
+        assert!(guard.is_some(), "of a lock that was dropped");
+        locks.inspect(cx.name()).await
+    };
+    within(ALLOWANCE, "what is asked of other names", going_on).await??;
     Ok(())
 }
 

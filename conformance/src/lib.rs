@@ -67,6 +67,7 @@ mod child;
 mod context;
 mod counter;
 mod failure;
+mod form;
 mod harness;
 mod panics;
 mod polling;

@@ -25,6 +25,7 @@ mod place;
 mod sweep;
 
 use std::future::Future;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -34,9 +35,10 @@ use crate::case::Case;
 use crate::context::{Context, soon};
 use crate::failure::{Failure, Outcome};
 use crate::faults::{Fault, Verb, Which};
+use crate::form::Form;
 use crate::polling::{drop_after_polls, poll_once};
 
-use ask::{Ask, Form};
+use ask::Ask;
 use place::Place;
 use sweep::{Client, Line, Load, Sweep, Trouble, here, on_own_thread, together};
 
@@ -51,6 +53,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(at_any_poll_while_requests_are_lost).long(),
         Case::of(at_any_poll_while_answers_are_lost).long(),
         Case::of(at_any_poll_before_the_runtime_has_gone),
+        Case::of(under_way_as_the_runtime_goes_it_fails),
         Case::of(a_future_that_was_never_polled_asks_nothing),
         Case::of(dropped_while_the_store_hangs),
         Case::of(dropped_as_its_time_limit_passes),
@@ -74,10 +77,7 @@ fn table(cx: &Context) -> Vec<(Ask, Form, Line)> {
         !line.hands_over(ask) || (ask, form) == (Ask::Acquire, Form::Exclusive)
     };
     let mut table = Vec::new();
-    for form in Form::ALL
-        .into_iter()
-        .filter(|form| form.is_of(cx.capabilities()))
-    {
+    for form in Form::of(cx.capabilities()) {
         for ask in Ask::all().filter(|ask| form == Form::Exclusive || ask.has_a_form()) {
             let lines = Line::ALL.into_iter().filter(|line| line.suits(ask));
             table.extend(lines.map(|line| (ask, form, line)));
@@ -250,6 +250,37 @@ async fn at_any_poll_before_the_runtime_has_gone(cx: Context) -> Outcome {
             state.is_free()
         })
         .await?;
+    }
+    Ok(())
+}
+
+/// What the store has not answered when the runtime goes is told as an error: nobody will ever know
+/// more.
+async fn under_way_as_the_runtime_goes_it_fails(cx: Context) -> Outcome {
+    let is_answered = |ask: &Ask| !matches!(ask, Ask::Lost | Ask::Guard | Ask::Settle);
+    for ask in Ask::all().filter(is_answered) {
+        let name = cx.name();
+        let left = cx.elsewhere(async move |cx| {
+            let (locks, faults) = cx.faulty().await?;
+            let form = Form::Exclusive;
+            let own = match ask.holds() {
+                true => Some(form.acquire(&locks, &name).await?),
+                false => None,
+            };
+            for verb in [Verb::Attempt, Verb::Renew, Verb::Release, Verb::Inspect] {
+                faults.add(verb, Which::All, Fault::Hang);
+            }
+            let mut asked = ask.of(form, &locks, &name, own);
+            assert!(poll_once(&mut asked).await.is_pending());
+            tokio::task::yield_now().await;
+            Ok::<_, Failure>(asked)
+        });
+        let mut asked = left.await?;
+        let answer = poll_once(&mut asked).await;
+        assert!(
+            matches!(answer, Poll::Ready(Err(_))),
+            "{ask:?}, under way when its runtime has gone: {answer:?}"
+        );
     }
     Ok(())
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use distlock_core::backend::Attempt;
 use distlock_core::{ErrorKind, Locks, Mode, Moment};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::case::{Case, Need};
 use crate::context::{ALLOWANCE, Context, refused, soon, within};
 use crate::failure::Outcome;
 use crate::faults::{Fault, Verb, Which};
+use crate::form::Form;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -140,17 +142,23 @@ async fn one_of_two_tries_on_a_free_lock_succeeds(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// `TimedOut` at the limit: not before, and not much after. The error names the lock.
+/// `TimedOut` at the limit, in every form: not before, and not much after. The error names the
+/// lock.
 async fn a_time_limit_is_kept(cx: Context) -> Outcome {
+    for form in Form::of(cx.capabilities()) {
+        keeps_its_time_limit(&cx, form).await?;
+    }
+    Ok(())
+}
+
+async fn keeps_its_time_limit(cx: &Context, form: Form) -> Outcome {
     let [one, other] = cx.clients().await?;
     let name = cx.name();
-    let _guard = one.lock(&name).acquire().await?;
+    let _guard = form.opposite().acquire(&one, &name).await?;
     for limit in [Duration::from_millis(1), Duration::from_millis(120)] {
         let began = Moment::now();
-        let error = refused(
-            ErrorKind::TimedOut,
-            soon("an answer", other.lock(&name).acquire_within(limit)).await?,
-        )?;
+        let asked = form.acquire_within(&other, &name, limit);
+        let error = refused(ErrorKind::TimedOut, soon("an answer", asked).await?)?;
         let took = began.elapsed();
         assert!(took >= limit, "timed out after {took:?} of {limit:?}");
         assert!(
@@ -195,11 +203,19 @@ async fn a_time_limit_is_kept_while_the_store_hangs(cx: Context) -> Outcome {
 
 /// A future is lazy: made early and awaited late, it has its whole time.
 async fn a_time_limit_runs_from_the_first_poll(cx: Context) -> Outcome {
-    let locks = cx.client().await?;
+    let [one, other] = cx.clients().await?;
+    let name = cx.name();
     let limit = 2 * ALLOWANCE;
-    let early = locks.lock(cx.name()).acquire_within(limit);
+    let guard = one.lock(&name).acquire().await?;
+    let early = other.lock(&name).acquire_within(limit);
     sleep(limit + Duration::from_millis(100)).await;
-    soon("a free lock", early).await??.release().await?;
+    let waiting = tokio::spawn(early);
+    sleep(ALLOWANCE / 10).await;
+    guard.release().await?;
+    soon("the lock, within the limit", waiting)
+        .await???
+        .release()
+        .await?;
     Ok(())
 }
 
@@ -209,7 +225,7 @@ async fn nothing_stays_in_line_after_a_time_out(cx: Context) -> Outcome {
     let clients: [Locks; 3] = cx.clients().await?;
     let name = cx.name();
     let guard = clients[0].lock(&name).acquire().await?;
-    let mut waiting = tokio::task::JoinSet::new();
+    let mut waiting = JoinSet::new();
     for client in clients.iter().cycle().take(9) {
         waiting.spawn(
             client
@@ -292,36 +308,49 @@ async fn the_longest_limit_is_no_limit(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Who only tries wants to know soon: with the store down, that is an error within the TTL, and no
-/// `None`.
+/// How long a try puts up with a store that does not answer.
+fn unanswered_try(ttl: Duration) -> Duration {
+    (ttl / 3).max(Duration::from_secs(1))
+}
+
+/// Who only tries wants to know soon: with the store down, that is an error within a third of the
+/// TTL, and no `None`. The last request may begin at the end of that, and has a sixth of the TTL.
 async fn a_try_does_not_outlast_a_store_that_is_down(cx: Context) -> Outcome {
-    let ttl = 3 * cx.ttl();
-    let (locks, faults) = cx.faulty().await?;
+    let ttl = 8 * cx.ttl();
+    let limit = unanswered_try(ttl) + ttl / 6 + ALLOWANCE;
+    let mut running = JoinSet::new();
     for fault in [Fault::LoseRequest, Fault::LoseReply, Fault::Hang] {
-        let name = cx.name();
-        faults.add(Verb::Attempt, Which::All, fault);
-        let tried = locks.lock(&name).ttl(ttl).try_acquire();
-        refused(
-            ErrorKind::Unavailable,
-            within(ttl + ALLOWANCE, "an answer", tried).await?,
-        )?;
-        faults.heal();
-        cx.until_free(&name).await?;
+        let cx = cx.clone();
+        running.spawn(async move {
+            let (locks, faults) = cx.faulty().await?;
+            let name = cx.name();
+            faults.add(Verb::Attempt, Which::All, fault);
+            let tried = locks.lock(&name).ttl(ttl).try_acquire();
+            let answer = within(limit, "an answer", tried).await?;
+            refused(ErrorKind::Unavailable, answer)?;
+            faults.heal();
+            cx.until_free(&name).await?;
+            Outcome::Ok(())
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended??;
     }
     Ok(())
 }
 
 /// What a try waits for of this process's own releases, it waits for no longer than for the store.
 async fn a_try_does_not_outlast_a_release_that_is_not_confirmed(cx: Context) -> Outcome {
-    let ttl = 3 * cx.ttl();
+    let ttl = 8 * cx.ttl();
     let (locks, faults) = cx.faulty().await?;
     let name = cx.name();
     faults.add(Verb::Release, Which::All, Fault::LoseRequest);
     drop(locks.lock(&name).acquire().await?);
     let tried = locks.lock(&name).ttl(ttl).try_acquire();
+    let limit = unanswered_try(ttl) + ALLOWANCE;
     refused(
         ErrorKind::Unavailable,
-        within(ttl + ALLOWANCE, "an answer", tried).await?,
+        within(limit, "an answer", tried).await?,
     )?;
     faults.heal();
     cx.until_free(&name).await?;

@@ -1,10 +1,11 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use distlock_core::{Acquire, Capabilities, ErrorKind, Guard, Locks, Result, TryAcquire};
+use distlock_core::{ErrorKind, Guard, Locks, Result};
 use tokio::task::yield_now;
 
 use crate::faults::Verb;
+use crate::form::Form;
 
 /// A public future with all that it needs, a guard included if it is about one: dropping it is all
 /// that a caller can do to go away.
@@ -26,15 +27,6 @@ pub(super) enum Ask {
     Settle,
     Inspect,
     Watch,
-}
-
-/// In which mode the lock is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Exclusive,
-    Reader,
-    Writer,
-    Permit,
 }
 
 /// Longer than any case.
@@ -171,54 +163,5 @@ fn kept_to_itself<T>(asked: impl Future<Output = Result<T>> + Send + 'static) ->
 async fn some_work() {
     for _ in 0..3 {
         yield_now().await;
-    }
-}
-
-impl Form {
-    pub(super) const ALL: [Self; 4] = [Self::Exclusive, Self::Reader, Self::Writer, Self::Permit];
-
-    /// Whether a store has it.
-    pub(super) fn is_of(self, store: &Capabilities) -> bool {
-        match self {
-            Self::Exclusive => true,
-            Self::Reader | Self::Writer => store.shared,
-            Self::Permit => store.permits,
-        }
-    }
-
-    pub(super) fn acquire(self, locks: &Locks, name: &str) -> Acquire {
-        match self {
-            Self::Exclusive => locks.lock(name).acquire(),
-            Self::Reader => locks.rw_lock(name).read(),
-            Self::Writer => locks.rw_lock(name).write(),
-            Self::Permit => locks.semaphore(name, 1).acquire(),
-        }
-    }
-
-    fn acquire_within(self, locks: &Locks, name: &str, limit: Duration) -> Acquire {
-        match self {
-            Self::Exclusive => locks.lock(name).acquire_within(limit),
-            Self::Reader => locks.rw_lock(name).read_within(limit),
-            Self::Writer => locks.rw_lock(name).write_within(limit),
-            Self::Permit => locks.semaphore(name, 1).acquire_within(limit),
-        }
-    }
-
-    fn try_acquire(self, locks: &Locks, name: &str) -> TryAcquire {
-        match self {
-            Self::Exclusive => locks.lock(name).try_acquire(),
-            Self::Reader => locks.rw_lock(name).try_read(),
-            Self::Writer => locks.rw_lock(name).try_write(),
-            Self::Permit => locks.semaphore(name, 1).try_acquire(),
-        }
-    }
-
-    /// The form that cannot be held beside this one.
-    pub(super) fn opposite(self) -> Self {
-        match self {
-            Self::Reader => Self::Writer,
-            Self::Writer => Self::Reader,
-            same => same,
-        }
     }
 }

@@ -55,34 +55,41 @@ async fn a_select_loop_keeps_the_place(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Of two who wait in one client, the one in the store's line gives up: the other has its place,
-/// before those of other clients that came in between.
+/// Of those who wait in one client, the one in the store's line gives up: the next has its place,
+/// before those of other clients that came in between, whoever has given up between the two.
 async fn a_neighbour_inherits_the_place(cx: Context) -> Outcome {
     let [one, two, three] = cx.clients().await?;
-    let name = cx.name();
-    let holder = one.lock(&name).acquire().await?;
-    let mut gives_up = two.lock(&name).acquire();
-    assert!(poll_once(&mut gives_up).await.is_pending());
-    cx.until_waiting(&name, 1).await?;
-    let mut neighbour = two.lock(&name).acquire();
-    assert!(poll_once(&mut neighbour).await.is_pending());
-    sleep(Duration::from_millis(20)).await;
-    let other = tokio::spawn(three.lock(&name).acquire());
-    cx.until_waiting(&name, 2).await?;
-    drop(gives_up);
-    sleep(Duration::from_millis(20)).await;
-    cx.until_waiting(&name, 2).await?;
-    holder.release().await?;
-    let guard = soon("the lock for the neighbour", neighbour).await??;
-    assert!(
-        !other.is_finished(),
-        "another client was granted beside the neighbour"
-    );
-    guard.release().await?;
-    soon("the lock for the other client", other)
-        .await???
-        .release()
-        .await?;
+    for between in 0..3 {
+        let name = cx.name();
+        let holder = one.lock(&name).acquire().await?;
+        let mut giving_up = Vec::new();
+        for _ in 0..=between {
+            giving_up.push(two.lock(&name).acquire());
+            assert!(poll_once(giving_up.last_mut().unwrap()).await.is_pending());
+            cx.until_waiting(&name, 1).await?;
+        }
+        let mut neighbour = two.lock(&name).acquire();
+        assert!(poll_once(&mut neighbour).await.is_pending());
+        sleep(Duration::from_millis(20)).await;
+        let other = tokio::spawn(three.lock(&name).acquire());
+        cx.until_waiting(&name, 2).await?;
+        while let Some(gives_up) = giving_up.pop() {
+            drop(gives_up);
+        }
+        sleep(Duration::from_millis(20)).await;
+        cx.until_waiting(&name, 2).await?;
+        holder.release().await?;
+        let guard = soon("the lock for the neighbour", neighbour).await??;
+        assert!(
+            !other.is_finished(),
+            "another client was granted beside the neighbour"
+        );
+        guard.release().await?;
+        soon("the lock for the other client", other)
+            .await???
+            .release()
+            .await?;
+    }
     Ok(())
 }
 
@@ -91,8 +98,12 @@ async fn a_neighbour_inherits_no_more_than_the_place(cx: Context) -> Outcome {
     let [one, two] = cx.clients().await?;
     let name = cx.name();
     let limit = cx.ttl() / 3;
-    let lock = two.lock(&name);
-    for other in [lock.clone().max_hold(limit), lock.clone().ttl(cx.steady())] {
+    let lock = two.lock(&name).label("its own");
+    for other in [
+        lock.clone().max_hold(limit),
+        lock.clone().ttl(cx.steady()),
+        lock.clone().label("another's"),
+    ] {
         let holder = one.lock(&name).acquire().await?;
         let mut gives_up = other.acquire();
         assert!(poll_once(&mut gives_up).await.is_pending());
@@ -103,6 +114,15 @@ async fn a_neighbour_inherits_no_more_than_the_place(cx: Context) -> Outcome {
         drop(gives_up);
         holder.release().await?;
         let guard = soon("the lock for the neighbour", neighbour).await??;
+        let state = cx.state(&name).await?;
+        let mut labels = state
+            .holders
+            .iter()
+            .filter_map(|holder| holder.label.as_deref());
+        assert!(
+            labels.all(|label| label == "its own"),
+            "a hold under the label of another: {state:?}"
+        );
         sleep(2 * limit).await;
         assert!(
             guard.is_held() && guard.valid_for() > cx.steady(),

@@ -5,11 +5,12 @@ use distlock_core::{Guard, Locks};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::ask::{Ask, Asked, Form};
+use super::ask::{Ask, Asked};
 use super::place::Place;
 use crate::context::{Context, soon};
 use crate::failure::{Failure, Outcome};
 use crate::faults::{Fault, Faults, Verb, Which};
+use crate::form::Form;
 use crate::polling::poll_once;
 
 /// Polls a future k times and drops it, for every k until it completes, and looks each time for

@@ -1,17 +1,20 @@
 //! P16: what a store says of itself is true, and what its users see of a lock too.
 
+mod options;
+mod watch;
+
 use std::time::Duration;
 
-use distlock_core::{Entry, ErrorKind, Locks, Mode};
+use distlock_core::{Entry, ErrorKind, Locks, Mode, Moment};
 use tokio::time::sleep;
 
 use crate::case::{Case, Need};
-use crate::context::{Context, refused, soon, within};
+use crate::context::{Context, refused, soon};
 use crate::failure::Outcome;
 use crate::faults::Verb;
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         Case::of(they_are_the_ones_that_were_pinned),
         Case::of(they_make_sense),
         Case::of(modes_that_are_missing_are_unsupported).needs([Need::MissingMode]),
@@ -21,10 +24,11 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(holders_and_waiters_are_shown_in_order),
         Case::of(every_mode_is_shown_as_what_it_is).needs([Need::Shared, Need::Permits]),
         Case::of(the_expiry_shown_is_the_expiry_kept),
-        Case::of(a_watch_tells_every_change_that_lasts),
-        Case::of(a_watch_tells_an_expiry),
-        Case::of(a_watch_that_was_dropped_asks_no_more),
-    ]
+        Case::of(an_age_counts_from_the_first_request),
+    ];
+    cases.extend(options::cases());
+    cases.extend(watch::cases());
+    cases
 }
 
 /// What the backend says is what its author has written down, at every client and every call.
@@ -314,75 +318,30 @@ async fn the_expiry_shown_is_the_expiry_kept(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Each state that lasts is told: free, held, waited for, passed on, free.
-async fn a_watch_tells_every_change_that_lasts(cx: Context) -> Outcome {
-    let [one, two, observer] = cx.clients().await?;
+/// Neither asking again nor being renewed makes anybody younger.
+async fn an_age_counts_from_the_first_request(cx: Context) -> Outcome {
     let name = cx.name();
-    let mut watch = observer.watch(&name);
-    let mut told = async |holders: usize, waiters: usize| {
-        let what = format!("word of {holders} holders and {waiters} waiters");
-        let until = async {
-            loop {
-                let state = watch.next().await?;
-                if (state.holders.len(), state.waiters.len()) == (holders, waiters) {
-                    return Ok::<_, distlock_core::Error>(state);
-                }
-            }
-        };
-        soon(&what, until).await
-    };
-    told(0, 0).await??;
-    let guard = one.lock(&name).acquire().await?;
-    let first = told(1, 0).await??;
-    let waiting = tokio::spawn(two.lock(&name).acquire());
-    told(1, 1).await??;
-    guard.release().await?;
-    let guard = soon("the lock", waiting).await???;
-    let second = told(1, 0).await??;
-    if let (Some(before), Some(after)) = (first.holders[0].token, second.holders[0].token) {
-        assert!(before < after, "the holder that is told of is the new one");
+    let holder = cx.bare(&name, Mode::Exclusive, cx.steady()).await?;
+    let waiter = cx.bare(&name, Mode::Exclusive, cx.steady()).await?;
+    holder.hold().await?;
+    waiter.wait().await?;
+    let began = Moment::now();
+    for _ in 0..4 {
+        sleep(cx.steady() / 4).await;
+        let all_along = began.elapsed().mul_f64(0.99);
+        holder.renew().await?;
+        waiter.wait().await?;
+        let state = cx.state(&name).await?;
+        assert_eq!(
+            (state.holders.len(), state.waiters.len()),
+            (1, 1),
+            "{state:?}"
+        );
+        let mut entries = state.holders.iter().chain(&state.waiters);
+        assert!(
+            entries.all(|entry| entry.age.is_none_or(|age| age >= all_along)),
+            "one of these has been there for less than {all_along:?}: {state:?}"
+        );
     }
-    guard.release().await?;
-    told(0, 0).await??;
-    Ok(())
-}
-
-/// An expiry is a change that nobody makes, and is told as well.
-async fn a_watch_tells_an_expiry(cx: Context) -> Outcome {
-    let ttl = 2 * cx.ttl();
-    let name = cx.name();
-    // How often a watch looks by itself follows from the TTL of its locks.
-    let observer = cx.builder().ttl(ttl).build(cx.backend().await?)?;
-    let dead = cx.bare(&name, Mode::Exclusive, ttl).await?;
-    dead.hold().await?;
-    let mut watch = observer.watch(&name);
-    assert_eq!(soon("the state now", watch.next()).await??.holders.len(), 1);
-    let state = within(
-        cx.gone_by(ttl) + ttl / 3,
-        "word of the expiry",
-        watch.next(),
-    )
-    .await??;
-    assert!(state.is_free(), "{state:?}");
-    Ok(())
-}
-
-/// Nobody looks, so the store is left alone, whatever happens to the name.
-async fn a_watch_that_was_dropped_asks_no_more(cx: Context) -> Outcome {
-    let (locks, faults) = cx.faulty().await?;
-    let name = cx.name();
-    let mut watch = locks.watch(&name);
-    soon("the state now", watch.next()).await??;
-    drop(watch);
-    let asked = faults.count(Verb::Inspect);
-    for _ in 0..5 {
-        locks.lock(&name).acquire().await?.release().await?;
-        sleep(Duration::from_millis(300)).await;
-    }
-    assert!(
-        faults.count(Verb::Inspect) <= asked + 1,
-        "{} inspections after the watch was dropped",
-        faults.count(Verb::Inspect) - asked
-    );
     Ok(())
 }

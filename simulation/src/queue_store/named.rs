@@ -34,6 +34,18 @@ impl Named {
         }
     }
 
+    /// As stores keep a record: in writing. A record that contradicts itself cannot be read.
+    ///
+    /// # Panics
+    /// If it cannot be read as it was.
+    pub(super) fn write_and_read(&mut self) {
+        for queue in [&mut self.queue, &mut self.readers] {
+            let read = LockQueue::from_json(queue.to_json()).expect("a record that can be read");
+            assert_eq!(read, *queue, "a record, read as it was written");
+            *queue = read;
+        }
+    }
+
     pub(super) fn place(&self, claim: ClaimId, now: &StoreTime) -> Place {
         match self.queue.place(claim.into(), now) {
             Place::Absent => self.readers.place(claim.into(), now),

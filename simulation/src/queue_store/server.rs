@@ -70,6 +70,7 @@ impl QueueServer {
         let mut done = self.expire_name(name, now);
         let place = self.names[name].place(id, now);
         let outcome = self.act(name, &request, verb, place, now);
+        self.names[name].write_and_read();
         let reply = match outcome {
             Ok(Outcome {
                 answer, granted, ..

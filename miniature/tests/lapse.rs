@@ -273,6 +273,30 @@ async fn a_release_waits_for_the_end_of_a_session_that_was_given_up_or_for_its_t
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_may_live_for_a_ttl_after_a_heartbeat_whose_answer_was_lost() {
+    let server = Direct::new();
+    let wire = Tested::new(&server);
+    let backend = SessionBackend::new(wire.clone());
+    let mut first = claim(&backend, "a");
+    first.attempt(&Patience::none(TTL)).await.unwrap();
+    sleep(TTL / 2).await;
+    wire.set(Trouble::LosesReplies);
+    first.renew(soon()).await.unwrap_err();
+    wire.set(Trouble::Refuses);
+    sleep(TTL / 2 + Server::SLACK + TTL / 100).await;
+    let error = first.release(soon()).await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Unavailable,
+        "not confirmed for a TTL, and kept alive after that"
+    );
+    assert!(!is_free(&server, "a").await);
+    sleep(TTL / 2).await;
+    assert_eq!(first.release(soon()).await.unwrap(), Released::NotHeld);
+    assert!(is_free(&server, "a").await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_entry_of_an_earlier_session_is_not_the_claim_s_own() {
     let server = Direct::new();
     let wire = Tested::new(&server);

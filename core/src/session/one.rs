@@ -27,6 +27,8 @@ pub struct Session<S: SessionStore> {
 #[derive(Debug)]
 struct State {
     as_of: Moment,
+    /// When the server may last have heard of it, be it that the answer was lost.
+    heard: Moment,
     phase: Phase,
     members: BTreeMap<u128, Standing>,
 }
@@ -73,6 +75,7 @@ impl<S: SessionStore> Session<S> {
             slack,
             state: Mutex::new(State {
                 as_of,
+                heard: Moment::now(),
                 phase: Phase::Alive,
                 members: BTreeMap::new(),
             }),
@@ -110,8 +113,9 @@ impl<S: SessionStore> Session<S> {
             return Ok(());
         }
         let result = self.store.end(&self.handle, by).await;
-        // Nobody keeps it alive, so the server ends it by itself.
-        if result.is_ok() || self.as_of().elapsed() > self.ttl + self.slack {
+        // Nobody keeps it alive any more, so the server ends it by itself.
+        let heard = self.state().heard;
+        if result.is_ok() || heard.elapsed() > self.ttl + self.slack {
             self.give_up(Phase::Ended);
             return Ok(());
         }
@@ -167,7 +171,9 @@ impl<S: SessionStore> Session<S> {
 
     async fn beat(&self, by: Deadline) -> Result<()> {
         let sent = Moment::now();
-        match self.store.beat(&self.handle, by).await? {
+        let beat = self.store.beat(&self.handle, by).await;
+        self.state().heard = Moment::now();
+        match beat? {
             Beat::Ended => self.has_ended(),
             Beat::Alive(Alive { as_of, entries }) => {
                 // If it came too late, the claims have been told that it is over.

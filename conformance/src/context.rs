@@ -230,12 +230,14 @@ impl Context {
     /// What the store shows of a name, by a client of its own.
     pub(crate) async fn state(&self, name: &str) -> Result<LockState> {
         let observer = self.0.observer.get_or_try_init(|| self.backend()).await?;
-        observer
-            .inspect(
-                &Name::in_namespace(self.namespace(), name)?,
-                Deadline::within(SOON),
-            )
-            .await
+        let name = Name::in_namespace(self.namespace(), name)?;
+        let state = observer.inspect(&name, Deadline::within(SOON)).await?;
+        assert_eq!(
+            state.is_free(),
+            state.holders.is_empty() && state.waiters.is_empty(),
+            "free is what nobody holds or waits for: {state:?}"
+        );
+        Ok(state)
     }
 
     /// Waits until the store shows this of a name; fails if it does not within `limit`.

@@ -262,6 +262,9 @@ async fn unconfirmed_for_too_long_is_an_error_and_goes_on(cx: Context) -> Outcom
     let result = within(2 * ttl + ALLOWANCE, "an answer", guard.release()).await?;
     refused(ErrorKind::Unavailable, result)?;
     if cx.capabilities().expiry == Expiry::PerSession {
+        let asked = faults.count(Verb::Release);
+        let goes_on = faults.seen(Verb::Release, asked + 1);
+        soon("another request after the answer", goes_on).await?;
         faults.heal();
     }
     within(

@@ -21,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(the_ends_of_the_ttl_range_are_accepted),
         Case::of(a_hold_has_the_ttl_that_was_asked_for_but_for_the_step),
         Case::of(a_name_that_nobody_uses_is_shown_free),
+        Case::of(a_name_that_somebody_waits_for_is_not_shown_free).long(),
         Case::of(holders_and_waiters_are_shown_in_order),
         Case::of(every_mode_is_shown_as_what_it_is).needs([Need::Shared, Need::Permits]),
         Case::of(the_expiry_shown_is_the_expiry_kept),
@@ -177,6 +178,20 @@ async fn a_name_that_nobody_uses_is_shown_free(cx: Context) -> Outcome {
     assert!(locks.inspect(&name).await?.is_free());
     locks.lock(&name).acquire().await?.release().await?;
     assert!(locks.inspect(&name).await?.is_free());
+    Ok(())
+}
+
+/// Whoever waits behind a dead holder is the next to hold: nobody may take the name for free, be it
+/// that the store has granted it already or will when it is asked.
+async fn a_name_that_somebody_waits_for_is_not_shown_free(cx: Context) -> Outcome {
+    let name = cx.name();
+    let dead = cx.bare(&name, Mode::Exclusive, cx.steady()).await?;
+    dead.hold().await?;
+    let waiter = cx.bare(&name, Mode::Exclusive, cx.calm()).await?;
+    waiter.wait().await?;
+    sleep(cx.gone_by(cx.steady())).await;
+    let state = cx.state(&name).await?;
+    assert!(!state.is_free(), "free, and waited for: {state:?}");
     Ok(())
 }
 

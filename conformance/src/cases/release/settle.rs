@@ -1,8 +1,10 @@
 //! `settle` waits for what was let go of before it was called, and for nothing else.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use distlock_core::ErrorKind;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::case::Case;
@@ -14,6 +16,7 @@ use crate::polling::poll_once;
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::of(settle_waits_for_what_was_dropped),
+        Case::of(settle_waits_for_what_has_not_begun),
         Case::of(settle_waits_for_what_timed_out_or_failed),
         Case::of(settle_waits_for_nothing_newer),
     ]
@@ -44,6 +47,46 @@ async fn settle_waits_for_what_was_dropped(cx: Context) -> Outcome {
         );
     }
     Ok(())
+}
+
+/// The runtime that drives the locks is blocked, so that nothing has been asked of the store yet.
+async fn settle_waits_for_what_has_not_begun(cx: Context) -> Outcome {
+    let names = [cx.name(), cx.name()];
+    let [dropped, released] = names.clone();
+    let (tell, told) = oneshot::channel();
+    let (unblock, blocked) = mpsc::channel::<()>();
+    let (end, ended) = oneshot::channel::<()>();
+    let driving = cx.elsewhere(|cx| async move {
+        let locks = cx.client().await?;
+        let guards = [
+            locks.lock(dropped).acquire().await?,
+            locks.lock(released).acquire().await?,
+        ];
+        drop(tell.send((locks, guards)));
+        let _ = blocked.recv();
+        let _ = ended.await;
+        Outcome::Ok(())
+    });
+    let settling = async {
+        let (locks, [dropped, released]) = told.await?;
+        drop(dropped);
+        drop(released.release());
+        let mut settling = Box::pin(locks.settle());
+        assert!(
+            poll_once(&mut settling).await.is_pending(),
+            "nothing to settle"
+        );
+        drop(unblock);
+        soon("the releases", settling).await?;
+        for name in &names {
+            let state = cx.state(name).await?;
+            assert!(state.is_free(), "left after `settle`: {state:?}");
+        }
+        drop(end);
+        Outcome::Ok(())
+    };
+    let (driven, settled) = tokio::join!(driving, settling);
+    driven.and(settled)
 }
 
 /// A grant whose answer comes after the time limit, or never and then an error, is given back. In

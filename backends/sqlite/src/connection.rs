@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::file::forget_records;
+use crate::file::forget_some;
 use crate::listeners::Listeners;
 use crate::machine::Machine;
 use crate::records::{self, Change, Loaded};
@@ -81,10 +81,11 @@ impl ConnectionTask {
             if !self.listeners.is_empty() && watch.next <= Instant::now() {
                 self.watch(&mut watch).await;
             }
-            if forget_at <= Instant::now() {
-                forget_at = Instant::now() + FORGET_EACH;
+            if forget_at <= Instant::now()
                 // What could not be deleted now can be in an hour.
-                let _ = forget_records(&mut self.connection, &self.machine).await;
+                && !matches!(forget_some(&mut self.connection, &self.machine).await, Ok(true))
+            {
+                forget_at = Instant::now() + FORGET_EACH;
             }
         }
         // A close that fails leaves a log that the next to open the file reads.

@@ -19,6 +19,44 @@ mod code {
     pub(super) const READONLY_DBMOVED: u32 = READONLY | 4 << 8;
 }
 
+/// Why something cannot be done: SQLite failed, perhaps only for now, or it is not to be done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Sqlite(sqlx::Error),
+    Refused(Error),
+}
+
+impl Failure {
+    /// Whether another connection is in the way, which passes.
+    pub(crate) fn is_busy(&self) -> bool {
+        let Self::Sqlite(error) = self else {
+            return false;
+        };
+        code_of(error).is_some_and(|code| matches!(code & 0xff, code::BUSY | code::LOCKED))
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Sqlite(error) => of(error),
+            Failure::Refused(error) => error,
+        }
+    }
+}
+
 /// What SQLite, or the way to it, says.
 pub(crate) fn of(error: sqlx::Error) -> Error {
     let (kind, message) = match code_of(&error) {
@@ -26,11 +64,6 @@ pub(crate) fn of(error: sqlx::Error) -> Error {
         None => of_client(&error),
     };
     Error::new(kind, message).with_source(error)
-}
-
-/// Whether another connection is in the way, which passes.
-pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
-    code_of(error).is_some_and(|code| matches!(code & 0xff, code::BUSY | code::LOCKED))
 }
 
 fn code_of(error: &sqlx::Error) -> Option<u32> {

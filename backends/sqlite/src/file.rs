@@ -8,7 +8,7 @@ use distlock_core::{Error, ErrorKind, Result};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
 
-use crate::error;
+use crate::error::{self, Failure};
 use crate::machine::Machine;
 
 /// Marks a file as one of this library: `dlck`.
@@ -54,33 +54,12 @@ pub(crate) async fn open(path: &Path, machine: &Machine) -> Result<SqliteConnect
     let began = tokio::time::Instant::now();
     loop {
         match prepare(&options, machine).await {
-            Err(Failure::Sqlite(error))
-                if error::is_busy(&error) && began.elapsed() < OPEN_WITHIN =>
-            {
+            Err(failure) if failure.is_busy() && began.elapsed() < OPEN_WITHIN => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            Err(Failure::Sqlite(error)) => return Err(error::of(error)),
-            Err(Failure::Refused(error)) => return Err(error),
+            Err(failure) => return Err(failure.into()),
             Ok(connection) => return Ok(connection),
         }
-    }
-}
-
-/// Why a file cannot be used: SQLite failed, perhaps only for now, or it is not to be used.
-pub(crate) enum Failure {
-    Sqlite(sqlx::Error),
-    Refused(Error),
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Refused(error)
     }
 }
 
@@ -118,14 +97,22 @@ async fn prepare(
 ) -> Result<SqliteConnection, Failure> {
     let mut connection = options.connect().await?;
     // Before anything is changed: the pragma would, for good, also in a file that is not ours.
-    // Within a transaction, so that a file which another is just making is seen empty or made.
-    let mut glance = connection.begin().await?;
-    is_new(&mut glance).await?;
-    glance.rollback().await?;
+    let is_new = is_new(&mut connection).await?;
     sqlx::raw_sql("PRAGMA journal_mode = WAL")
         .execute(&mut connection)
         .await?;
+    if is_new {
+        make(&mut connection, machine).await?;
+    }
+    claim(&mut connection, machine).await?;
+    while forget_some(&mut connection, machine).await? {}
+    Ok(connection)
+}
+
+/// Puts our tables into an empty file.
+async fn make(connection: &mut SqliteConnection, machine: &Machine) -> Result<(), Failure> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    // Another may have been faster.
     if is_new(&mut transaction).await? {
         sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
         sqlx::query("INSERT INTO store VALUES (1, ?, ?, 0, 0)")
@@ -137,24 +124,21 @@ async fn prepare(
         sqlx::raw_sql("PRAGMA application_id = 0x646c636b; PRAGMA user_version = 1")
             .execute(&mut *transaction)
             .await?;
-    } else {
-        claim(&mut transaction, machine).await?;
     }
     transaction.commit().await?;
-    Ok(connection)
+    Ok(())
 }
 
 /// Whether the file is empty; an error if it is not this library's, or not of this version.
 async fn is_new(connection: &mut SqliteConnection) -> Result<bool, Failure> {
-    let application: i64 = sqlx::query_scalar("PRAGMA application_id")
-        .fetch_one(&mut *connection)
-        .await?;
-    let version: i64 = sqlx::query_scalar("PRAGMA user_version")
-        .fetch_one(&mut *connection)
-        .await?;
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(&mut *connection)
-        .await?;
+    // As one query, so that a file which another is just making is seen empty or made.
+    let (application, version, tables): (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT application_id FROM pragma_application_id),
+                (SELECT user_version FROM pragma_user_version),
+                (SELECT count(*) FROM sqlite_schema)",
+    )
+    .fetch_one(connection)
+    .await?;
     let misconfigured = |message: String| Err(Error::new(ErrorKind::Misconfigured, message).into());
     match (application, version) {
         (0, 0) if tables == 0 => Ok(true),
@@ -170,8 +154,12 @@ async fn is_new(connection: &mut SqliteConnection) -> Result<bool, Failure> {
     }
 }
 
-/// Checks that the file is this machine's. After a reboot, notes the new boot; no record of the old
-/// one holds anything, and the greatest number is kept apart from them.
+/// Checks that the file is this machine's, and that it can be written. After a reboot, notes the
+/// new boot; no record of the old one holds anything, and the greatest number is kept apart from
+/// them.
+///
+/// Not in one transaction: whoever opens the file while its runtime has other things to do would
+/// keep all others from writing meanwhile.
 async fn claim(connection: &mut SqliteConnection, machine: &Machine) -> Result<(), Failure> {
     let row = sqlx::query("SELECT machine, boot FROM store")
         .fetch_one(&mut *connection)
@@ -181,26 +169,44 @@ async fn claim(connection: &mut SqliteConnection, machine: &Machine) -> Result<(
         boot: row.try_get("boot")?,
     };
     machine.may_use_file_of(&remembered)?;
-    if remembered.boot != machine.boot {
-        sqlx::query("UPDATE store SET boot = ?")
-            .bind(&machine.boot)
-            .execute(&mut *connection)
-            .await?;
-    }
-    forget_records(connection, machine).await?;
-    Ok(())
-}
-
-/// Deletes the records that nobody can stand in any more.
-pub(crate) async fn forget_records(
-    connection: &mut SqliteConnection,
-    machine: &Machine,
-) -> Result<(), Failure> {
-    let now = i64::try_from(StoreTime::since_boot()?.micros()).unwrap_or(i64::MAX);
-    sqlx::query("DELETE FROM record WHERE boot <> ?1 OR keep_until < ?2")
+    sqlx::query("UPDATE store SET boot = ?1 WHERE boot <> ?1")
         .bind(&machine.boot)
-        .bind(now)
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Deletes some of the records that nobody can stand in any more, so few that nobody waits for long
+/// to write. Whether there were any.
+pub(crate) async fn forget_some(
+    connection: &mut SqliteConnection,
+    machine: &Machine,
+) -> Result<bool, Failure> {
+    const AT_ONCE: i64 = 256;
+    let now = i64::try_from(StoreTime::since_boot()?.micros()).unwrap_or(i64::MAX);
+    // Looked for apart, since that takes long where there are many records, and others can write
+    // meanwhile.
+    let found: String = sqlx::query_scalar(
+        "SELECT json_group_array(json_array(namespace, name))
+         FROM (SELECT * FROM record WHERE boot <> ?1 OR keep_until < ?2 LIMIT ?3)",
+    )
+    .bind(&machine.boot)
+    .bind(now)
+    .bind(AT_ONCE)
+    .fetch_one(&mut *connection)
+    .await?;
+    if found == "[]" {
+        return Ok(false);
+    }
+    sqlx::query(
+        "DELETE FROM record
+         WHERE (namespace, name) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?3))
+         AND (boot <> ?1 OR keep_until < ?2)",
+    )
+    .bind(&machine.boot)
+    .bind(now)
+    .bind(found)
+    .execute(connection)
+    .await?;
+    Ok(true)
 }

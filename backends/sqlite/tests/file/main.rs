@@ -1,6 +1,7 @@
 //! What can be wrong with the file: each fault has a clear error, loses nothing, and leaves a store
 //! that works again once its cause is gone.
 
+mod busy;
 mod opening;
 mod own_process;
 mod records;

@@ -46,25 +46,30 @@ async fn a_reboot() {
     );
 }
 
-/// Records that nobody needs any more go; the greatest number stays.
+/// Records that nobody needs any more go, however many; the others, and the greatest number, stay.
 #[tokio::test]
 async fn records_are_forgotten_and_numbers_are_not() {
     let (_folder, file) = folder();
-    works(&file).await;
+    let before = locks(&file).await;
+    let lock = before.lock("held").ttl(100 * TTL);
+    let held = lock.acquire().await.unwrap();
     sql(
         &file,
-        "UPDATE record SET keep_until = 1; UPDATE store SET highest = 4000000000000000",
+        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1000)
+         INSERT INTO record SELECT namespace, n, version, boot, 1, queue FROM record, numbers;
+         UPDATE store SET highest = 4000000000000000",
     )
     .await;
     let locks = locks(&file).await;
     let mut connection = operator(&file).await;
-    let records: i64 = sqlx::query_scalar("SELECT count(*) FROM record")
-        .fetch_one(&mut connection)
+    let records: Vec<String> = sqlx::query_scalar("SELECT name FROM record")
+        .fetch_all(&mut connection)
         .await
         .unwrap();
-    assert_eq!(records, 0);
+    assert_eq!(records, ["held"]);
     let guard = locks.lock("x").acquire().await.unwrap();
     assert!(guard.token().number() > 4_000_000_000_000_000);
+    held.release().await.unwrap();
 }
 
 /// The record of the one name, byte by byte, and its version.

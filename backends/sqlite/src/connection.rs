@@ -16,7 +16,7 @@ use crate::machine::Machine;
 use crate::records::{self, Change, Loaded};
 
 /// So many operations go out together, at most.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 /// How often it is asked whether another process has committed: this long after one has, then ever
 /// more seldom, up to the other.
 const WATCH: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(10);

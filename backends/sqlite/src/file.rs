@@ -8,6 +8,7 @@ use distlock_core::{Error, ErrorKind, Result};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
 
+use crate::connection::BATCH;
 use crate::error::{self, Failure};
 use crate::machine::Machine;
 
@@ -49,6 +50,9 @@ pub(crate) async fn open(path: &Path, machine: &Machine) -> Result<SqliteConnect
         .filename(path)
         .create_if_missing(true)
         .busy_timeout(BUSY)
+        // All that one statement gives back has room: a transaction ends without waiting for our
+        // runtime to take what it gave.
+        .row_buffer_size(BATCH + 8)
         .synchronous(SqliteSynchronous::Normal)
         .disable_statement_logging();
     let began = tokio::time::Instant::now();

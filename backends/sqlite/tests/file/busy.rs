@@ -1,13 +1,19 @@
 //! Who writes keeps others from writing: for how long, and what that costs them.
 
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use distlock_core::{Locks, Result};
 use distlock_sqlite::SqliteBackend;
+use tokio::runtime::Builder;
 use tokio::sync::Notify;
+use tokio::task::{JoinSet, yield_now};
 
-use crate::{folder, operator, works};
+use crate::{TTL, folder, locks, operator, works};
 
 /// An opening that its runtime leaves alone, wherever it has got to, keeps nobody from writing.
 #[tokio::test]
@@ -37,4 +43,43 @@ async fn an_opening_that_is_left_alone() {
         steps += 1;
     }
     assert!(steps > 2);
+}
+
+/// Nor does a process that has many records written at once and does not come to see what became of
+/// it.
+#[tokio::test]
+async fn a_runtime_that_is_blocked_while_it_writes() {
+    const BLOCKED: Duration = Duration::from_secs(1);
+    let (_folder, file) = folder();
+    let locks = locks(&file).await;
+    let other = thread::spawn(move || acquire_many_in_a_runtime_blocked_for(BLOCKED, &file));
+    let mut longest = Duration::ZERO;
+    while !other.is_finished() {
+        let began = Instant::now();
+        let guard = locks.lock("x").acquire_within(20 * TTL).await.unwrap();
+        guard.release().await.unwrap();
+        longest = longest.max(began.elapsed());
+    }
+    other.join().unwrap();
+    assert!(longest < BLOCKED / 2, "kept waiting for {longest:?}");
+}
+
+/// Acquires 200 names at once where all that is ready is run once, then nothing for so long.
+fn acquire_many_in_a_runtime_blocked_for(time: Duration, file: &Path) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let backend = SqliteBackend::open(file).await.unwrap();
+        let locks = Locks::builder().ttl(100 * TTL).build(backend).unwrap();
+        tokio::spawn(async move {
+            loop {
+                thread::sleep(time);
+                yield_now().await;
+            }
+        });
+        let acquiring: JoinSet<_> = (0..200)
+            .map(|name| locks.lock(format!("other/{name}")).acquire())
+            .collect();
+        let guards: Result<Vec<_>> = acquiring.join_all().await.into_iter().collect();
+        guards.unwrap();
+    });
 }

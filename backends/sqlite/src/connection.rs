@@ -1,6 +1,7 @@
 //! The one connection, and the task that owns it: what arrives while it is busy goes out together.
 
 use std::collections::HashSet;
+use std::mem;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -10,13 +11,16 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::error::Failure;
 use crate::file::forget_some;
 use crate::listeners::Listeners;
 use crate::machine::Machine;
-use crate::records::{self, Change, Loaded};
+use crate::records::{self, Change, Loaded, Swapped};
 
 /// So many operations go out together, at most.
 pub(crate) const BATCH: usize = 256;
+/// For how long others' transactions are waited for, until whoever asked is told of them.
+const BUSY: Duration = Duration::from_secs(1);
 /// How often it is asked whether another process has committed: this long after one has, then ever
 /// more seldom, up to the other.
 const WATCH: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(10);
@@ -57,6 +61,8 @@ pub(crate) struct ConnectionTask {
 struct Batch {
     loads: Vec<Load>,
     stores: Vec<Store>,
+    /// Since when others' transactions have been in the way, if they are.
+    busy_since: Option<Instant>,
 }
 
 /// What is known of other processes' commits.
@@ -75,9 +81,10 @@ impl ConnectionTask {
             next: Instant::now(),
         };
         let mut forget_at = Instant::now() + FORGET_EACH;
-        while let Some(batch) = self.next_batch(watch.next).await {
-            self.load(batch.loads).await;
-            self.store(batch.stores).await;
+        let mut batch = Batch::default();
+        while self.fill(&mut batch, watch.next).await {
+            self.load(&mut batch).await;
+            self.store(&mut batch).await;
             if !self.listeners.is_empty() && watch.next <= Instant::now() {
                 self.watch(&mut watch).await;
             }
@@ -92,62 +99,81 @@ impl ConnectionTask {
         let _ = self.connection.close().await;
     }
 
-    /// What has arrived; empty when it is time to watch. `None`: nobody is left to ask.
-    async fn next_batch(&mut self, watch_at: Instant) -> Option<Batch> {
-        let mut batch = Batch::default();
-        if self.listeners.is_empty() {
-            batch.add(self.requests.recv().await?);
-        } else {
-            match tokio::time::timeout_at(watch_at, self.requests.recv()).await {
-                Ok(request) => batch.add(request?),
-                Err(_) => return Some(batch),
+    /// Adds what has arrived. Waits for it if there is nothing to do, but not past the time to
+    /// watch. `false`: nobody is left to ask.
+    async fn fill(&mut self, batch: &mut Batch, watch_at: Instant) -> bool {
+        batch.forget_unawaited();
+        if batch.is_empty() {
+            batch.busy_since = None;
+            let arrives = self.requests.recv();
+            let arrived = match self.listeners.is_empty() {
+                true => Ok(arrives.await),
+                false => tokio::time::timeout_at(watch_at, arrives).await,
+            };
+            match arrived {
+                Ok(Some(request)) => batch.add(request),
+                Ok(None) => return false,
+                Err(_) => return true,
             }
         }
-        for _ in 1..BATCH {
-            match self.requests.try_recv() {
-                Ok(request) => batch.add(request),
-                Err(_) => break,
-            }
+        while batch.len() < BATCH
+            && let Ok(request) = self.requests.try_recv()
+        {
+            batch.add(request);
         }
-        Some(batch)
+        true
     }
 
-    async fn load(&mut self, loads: Vec<Load>) {
-        if loads.is_empty() {
+    async fn load(&mut self, batch: &mut Batch) {
+        if batch.loads.is_empty() {
             return;
         }
-        let names = loads.iter().map(|load| &load.name);
+        let names = batch.loads.iter().map(|load| &load.name);
         match records::load(&mut self.connection, names).await {
             Ok(records) => {
-                for (load, record) in loads.into_iter().zip(records) {
+                for (load, record) in batch.loads.drain(..).zip(records) {
                     answer(load.reply, record);
                 }
             }
-            Err(error) => refuse(loads.into_iter().map(|load| load.reply), &error),
+            Err(failure) if batch.waits_out(&failure) => {}
+            Err(failure) => {
+                let replies = batch.loads.drain(..).map(|load| load.reply);
+                refuse(replies, &failure.into());
+            }
         }
     }
 
-    async fn store(&mut self, mut stores: Vec<Store>) {
-        while !stores.is_empty() {
+    async fn store(&mut self, batch: &mut Batch) {
+        while !batch.stores.is_empty() {
             // Of two changes of one name, the second is decided after the first.
             let mut names = HashSet::new();
-            let (now, later): (Vec<_>, Vec<_>) = stores
+            let (now, later): (Vec<_>, Vec<_>) = mem::take(&mut batch.stores)
                 .into_iter()
                 .partition(|store| names.insert(store.change.name.clone()));
-            stores = later;
+            batch.stores = later;
             let changes = now.iter().map(|store| &store.change);
             match records::swap(&mut self.connection, changes).await {
                 Ok(swapped) => {
-                    for Store { change, reply } in now {
-                        let stored = swapped.names.contains(&change.name);
-                        if stored {
-                            self.listeners.tell(&change.name, swapped.version);
-                        }
-                        answer(reply, Ok(stored.then_some(swapped.version)));
-                    }
+                    batch.busy_since = None;
+                    self.tell(now, &swapped);
                 }
-                Err(error) => refuse(now.into_iter().map(|store| store.reply), &error),
+                Err(failure) if batch.waits_out(&failure) => {
+                    batch.stores.splice(..0, now);
+                    // What has arrived meanwhile, reads above all, is not kept waiting.
+                    return;
+                }
+                Err(failure) => refuse(now.into_iter().map(|store| store.reply), &failure.into()),
             }
+        }
+    }
+
+    fn tell(&self, stores: Vec<Store>, swapped: &Swapped) {
+        for Store { change, reply } in stores {
+            let stored = swapped.names.contains(&change.name);
+            if stored {
+                self.listeners.tell(&change.name, swapped.version);
+            }
+            answer(reply, Ok(stored.then_some(swapped.version)));
         }
     }
 
@@ -185,6 +211,25 @@ impl Batch {
             Request::Store(store) if !store.reply.is_closed() => self.stores.push(store),
             _ => {}
         }
+    }
+
+    /// Drops what nobody waits for any more.
+    fn forget_unawaited(&mut self) {
+        self.loads.retain(|load| !load.reply.is_closed());
+        self.stores.retain(|store| !store.reply.is_closed());
+    }
+
+    fn len(&self) -> usize {
+        self.loads.len() + self.stores.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether this failure is another's transaction that is still to be waited for.
+    fn waits_out(&mut self, failure: &Failure) -> bool {
+        failure.is_busy() && self.busy_since.get_or_insert_with(Instant::now).elapsed() < BUSY
     }
 }
 

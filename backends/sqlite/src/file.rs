@@ -16,8 +16,10 @@ use crate::machine::Machine;
 const APPLICATION_ID: i64 = 0x646c_636b;
 const SCHEMA_VERSION: i64 = 1;
 
-/// For how long SQLite itself waits for another program's transaction.
-const BUSY: Duration = Duration::from_secs(1);
+/// For how long SQLite itself waits for another program's transaction. Its pauses grow with the
+/// time it has waited, up to 100 ms: whoever has waited long would lose to those who have just
+/// come. So it is let wait for its first ones alone (1, 2 and 5 ms), over and over.
+const PAUSES: Duration = Duration::from_millis(8);
 /// For how long opening goes on while others are in the way: making the file takes locks that
 /// cannot be waited for.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
@@ -49,7 +51,7 @@ pub(crate) async fn open(path: &Path, machine: &Machine) -> Result<SqliteConnect
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
-        .busy_timeout(BUSY)
+        .busy_timeout(PAUSES)
         // All that one statement gives back has room: a transaction ends without waiting for our
         // runtime to take what it gave.
         .row_buffer_size(BATCH + 8)

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use crate::error;
+use crate::error::{self, Failure};
 
 /// A record as it stands, and the greatest number ever given in this file.
 pub(crate) struct Loaded {
@@ -33,7 +33,7 @@ pub(crate) struct Swapped {
 pub(crate) async fn load<'a>(
     connection: &mut SqliteConnection,
     names: impl Iterator<Item = &'a Name>,
-) -> Result<Vec<Result<Loaded>>> {
+) -> Result<Vec<Result<Loaded>>, Failure> {
     let rows = sqlx::query(
         "SELECT record.version, record.queue, store.highest
          FROM json_each(?1) AS wanted, store
@@ -43,8 +43,7 @@ pub(crate) async fn load<'a>(
     )
     .bind(keys(names))
     .fetch_all(connection)
-    .await
-    .map_err(error::of)?;
+    .await?;
     Ok(rows.iter().map(loaded).collect())
 }
 
@@ -53,7 +52,7 @@ pub(crate) async fn load<'a>(
 pub(crate) async fn swap<'a>(
     connection: &mut SqliteConnection,
     changes: impl Iterator<Item = &'a Change> + Clone,
-) -> Result<Swapped> {
+) -> Result<Swapped, Failure> {
     let highest = changes.clone().map(|change| change.queue.last()).max();
     let rows: Vec<Value> = changes.map(row_of).collect();
     let result = sqlx::query(
@@ -83,10 +82,9 @@ pub(crate) async fn swap<'a>(
         names: HashSet::new(),
         version: 0,
     };
-    for row in result.map_err(error::of)? {
-        let namespace: String = row.try_get("namespace").map_err(error::of)?;
-        let name: String = row.try_get("name").map_err(error::of)?;
-        swapped.version = unsigned(row.try_get("version").map_err(error::of)?)?;
+    for row in result? {
+        let (namespace, name): (String, String) = (row.try_get("namespace")?, row.try_get("name")?);
+        swapped.version = unsigned(row.try_get("version")?)?;
         swapped.names.insert(Name::in_namespace(namespace, name)?);
     }
     Ok(swapped)

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use distlock_core::{Locks, Result};
 use distlock_sqlite::SqliteBackend;
+use sqlx::Connection;
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
+use tokio::time::sleep;
 
 use crate::{TTL, folder, locks, operator, works};
 
@@ -82,4 +84,33 @@ fn acquire_many_in_a_runtime_blocked_for(time: Duration, file: &Path) {
         let guards: Result<Vec<_>> = acquiring.join_all().await.into_iter().collect();
         guards.unwrap();
     });
+}
+
+/// Others write four fifths of the time, each time for long: a hold is kept, and a write comes to
+/// its turn before they have had many.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_that_write_most_of_the_time() {
+    const EACH: Duration = Duration::from_millis(100);
+    let (_folder, file) = folder();
+    let locks = locks(&file).await;
+    let held = locks.lock("held").acquire().await.unwrap();
+    let mut other = operator(&file).await;
+    let writing = tokio::spawn(async move {
+        loop {
+            let transaction = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+            sleep(EACH * 4 / 5).await;
+            transaction.rollback().await.unwrap();
+            sleep(EACH / 5).await;
+        }
+    });
+    let mut longest = Duration::ZERO;
+    for _ in 0..40 {
+        let began = Instant::now();
+        let guard = locks.lock("x").ttl(20 * TTL).acquire().await.unwrap();
+        guard.release().await.unwrap();
+        longest = longest.max(began.elapsed());
+    }
+    writing.abort();
+    held.release().await.unwrap();
+    assert!(longest < 10 * EACH, "waited for {longest:?}");
 }

@@ -7,6 +7,7 @@ mod own_process;
 mod records;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use distlock_core::{Error, ErrorKind, Locks, Loss};
@@ -78,20 +79,28 @@ fn assert_says(error: &Error, kind: ErrorKind, what: &str) {
 }
 
 /// Somebody else's transaction, held for long: nobody is granted meanwhile, holds end by the clock
-/// and say so, and all goes on when it ends.
+/// and say so, reading goes on, and so does all when it ends.
 #[tokio::test]
 async fn a_database_locked_by_someone_else() {
     let (_folder, file) = folder();
-    let locks = locks(&file).await;
+    let backend = Arc::new(SqliteBackend::open(&file).await.unwrap());
+    let [locks, reader] = [TTL, 4 * TTL].map(|ttl| {
+        let builder = Locks::builder().ttl(ttl);
+        builder.build(Arc::clone(&backend)).unwrap()
+    });
     let held = locks.lock("held").acquire().await.unwrap();
 
     let mut hog = operator(&file).await;
     let transaction = hog.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let error = locks.lock("x").try_acquire().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    assert_eq!(held.lost().await, Loss::Expired);
-    let limited = locks.lock("x").acquire_within(TTL / 2).await.unwrap_err();
+    let acquiring = tokio::spawn(locks.lock("x").acquire_within(TTL / 2));
+    for _ in 0..10 {
+        reader.inspect("held").await.expect("reading goes on");
+    }
+    let limited = acquiring.await.unwrap().unwrap_err();
     assert_eq!(limited.kind(), ErrorKind::TimedOut);
+    assert_eq!(held.lost().await, Loss::Expired);
     transaction.rollback().await.unwrap();
 
     let guard = locks.lock("x").acquire_within(20 * TTL).await.unwrap();

@@ -9,7 +9,7 @@ use distlock_core::Locks;
 use distlock_sqlite::SqliteBackend;
 use tokio::time::{sleep, timeout};
 
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_secs(300);
 
 /// P7: of two `Locks` over one backend, what the one commits wakes the other.
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn a_release_wakes_a_waiter_of_another_backend_after_a_long_silence() {
     let (one, two) = (locks_of(&file).await, locks_of(&file).await);
     let guard = one.lock("x").acquire().await.unwrap();
     let waiting = tokio::spawn(two.lock("x").acquire());
-    sleep(TTL / 12).await;
+    sleep(TTL / 30).await;
     guard.release().await.unwrap();
     let woken = timeout(TTL / 60, waiting).await;
     let granted = woken.expect("the lock soon after its release");

@@ -32,8 +32,10 @@
 //!
 //! # How it works
 //! One connection, owned by one task. Operations that arrive while it is busy go out together, as
-//! one query or one transaction. While something waits, that task asks SQLite whether another
-//! process has committed (`PRAGMA data_version`), each 1 to 10 milliseconds, however many wait.
+//! one query or one transaction. While another process writes, the transaction is begun again every
+//! few milliseconds, and queries go on. While something waits, that task asks SQLite whether
+//! another process has committed (`PRAGMA data_version`), each 1 to 10 milliseconds, however many
+//! wait.
 
 mod connection;
 mod error;

@@ -36,6 +36,7 @@ async fn a_reboot() {
     let after = locks(&file)
         .await
         .lock("x")
+        .ttl(100 * TTL)
         .acquire_within(20 * TTL)
         .await
         .unwrap();
@@ -43,6 +44,12 @@ async fn a_reboot() {
     assert!(
         after.token().number() > year_3000,
         "the clock is not what numbers rest on alone"
+    );
+    let another = locks(&file).await;
+    let tried = another.lock("x").try_acquire().await.unwrap();
+    assert!(
+        tried.is_none(),
+        "what is held now is taken for the old boot's"
     );
 }
 

@@ -207,15 +207,16 @@ async fn at_any_poll_while_answers_are_lost(cx: Context) -> Outcome {
 /// With the runtime goes whoever could tell the store, so that the TTL has to; but nothing panics,
 /// and nothing hangs, in a future that is polled and dropped afterwards.
 async fn at_any_poll_before_the_runtime_has_gone(cx: Context) -> Outcome {
+    let ttl = cx.steady();
     let mut names = Vec::new();
-    let mut running = JoinSet::new();
     for polls in 0..6 {
+        let mut running = JoinSet::new();
         for ask in Ask::all() {
             let (cx, name) = (cx.clone(), cx.name());
             names.push(name.clone());
             running.spawn(async move {
                 let left = cx.elsewhere(async move |cx| {
-                    let locks = cx.builder().ttl(cx.ttl()).build(cx.backend().await?)?;
+                    let locks = cx.builder().ttl(ttl).build(cx.backend().await?)?;
                     let form = Form::Exclusive;
                     let own = match ask.holds() {
                         true => Some(form.acquire(&locks, &name).await?),
@@ -240,12 +241,12 @@ async fn at_any_poll_before_the_runtime_has_gone(cx: Context) -> Outcome {
                 Outcome::Ok(())
             });
         }
-    }
-    while let Some(ended) = running.join_next().await {
-        ended??;
+        while let Some(ended) = running.join_next().await {
+            ended??;
+        }
     }
     for name in names {
-        let limit = cx.gone_by(cx.ttl());
+        let limit = cx.gone_by(ttl);
         cx.until_within(limit, &name, "what was left to have expired", |state| {
             state.is_free()
         })

@@ -51,7 +51,7 @@ async fn an_opening_that_is_left_alone() {
 /// it.
 #[tokio::test]
 async fn a_runtime_that_is_blocked_while_it_writes() {
-    const BLOCKED: Duration = Duration::from_secs(1);
+    const BLOCKED: Duration = Duration::from_secs(2);
     let (_folder, file) = folder();
     let locks = locks(&file).await;
     let other = thread::spawn(move || acquire_many_in_a_runtime_blocked_for(BLOCKED, &file));

@@ -1,0 +1,48 @@
+use distlock_core::Name;
+
+/// The keys of one name: all in one slot of a cluster, and those of no other name.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    pub(crate) record: String,
+    pub(crate) line: String,
+    pub(crate) ends: String,
+}
+
+impl Keys {
+    pub(crate) fn of(name: &Name) -> Self {
+        let record = format!("{}:{{{}}}", encoded(name.namespace()), encoded(name.as_str()));
+        Self {
+            line: format!("{record}:line"),
+            ends: format!("{record}:ends"),
+            record,
+        }
+    }
+}
+
+/// Text in which no character means anything to Redis, or within a key.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_has_keys_of_its_own_in_one_slot() {
+        let keys = Keys::of(&Name::in_namespace("shop:eu", "{a}/ü%2F").unwrap());
+        assert_eq!(keys.record, "shop%3Aeu:{%7Ba%7D%2F%C3%BC%252F}");
+        for key in [&keys.line, &keys.ends] {
+            assert!(key.starts_with(&keys.record), "{key}");
+        }
+    }
+}

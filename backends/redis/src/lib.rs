@@ -1,0 +1,98 @@
+//! The Redis store of [distlock](https://docs.rs/distlock): locks over a Redis or Valkey server.
+
+mod claim;
+mod connection;
+mod error;
+mod keys;
+mod link;
+mod queue;
+mod script;
+mod state;
+mod waiters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use distlock_core::backend::{Backend, Claim, ClaimRequest};
+use distlock_core::{Capabilities, Deadline, Fair, Fencing, LockState, Name, Result};
+use redis::{Client, IntoConnectionInfo, ProtocolVersion};
+
+use claim::RedisClaim;
+use keys::Keys;
+use link::Link;
+use script::INSPECT;
+
+/// Locks in a Redis or Valkey server. Clones share one connection.
+#[derive(Clone, Debug)]
+pub struct RedisBackend {
+    capabilities: Capabilities,
+    link: Arc<Link>,
+}
+
+impl RedisBackend {
+    /// Connects to the server at this URL: `redis://[user:password@]host[:port][/database]`, with
+    /// `rediss` for TLS, or `redis+unix:///path/of/socket`.
+    ///
+    /// # Errors
+    /// * `InvalidInput`: the URL is none.
+    /// * `Unauthorized`: the server refuses the user, the password, or the channel on which grants
+    ///   are told.
+    /// * `Misconfigured`: the server is older than Redis 6.
+    /// * `Unavailable`: it cannot be reached.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the connection.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let info = url.into_connection_info().map_err(error::of)?;
+        Self::new(Client::open(info).map_err(error::of)?).await
+    }
+
+    /// Connects by a client of the `redis` crate.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// As for [`connect`](Self::connect).
+    pub async fn new(client: Client) -> Result<Self> {
+        let info = client.get_connection_info().clone();
+        // Grants come in on the connection on which requests go out.
+        let settings = info.redis_settings().clone();
+        let settings = settings.set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(info.set_redis_settings(settings)).map_err(error::of)?;
+        let link = Arc::new(Link::new(client));
+        link.connect().await?;
+        let capabilities = capabilities();
+        Ok(Self { capabilities, link })
+    }
+}
+
+fn capabilities() -> Capabilities {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let mut capabilities = Capabilities::new("redis", Duration::from_millis(100)..=366 * DAY);
+    capabilities.shared = true;
+    capabilities.permits = true;
+    capabilities.fair = Fair::Yes;
+    capabilities.push = true;
+    capabilities.ttl_step = Duration::from_micros(1);
+    capabilities.fencing = Fencing::ClockAssumed;
+    capabilities.may_forget = true;
+    capabilities
+}
+
+#[async_trait]
+impl Backend for RedisBackend {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn claim(&self, request: ClaimRequest) -> Result<Box<dyn Claim>> {
+        Ok(Box::new(RedisClaim::new(&self.link, request)?))
+    }
+
+    async fn inspect(&self, name: &Name, by: Deadline) -> Result<LockState> {
+        let invocation = INSPECT.invocation(&Keys::of(name), &[]);
+        state::of(&self.link.run(invocation, by).await?.value)
+    }
+}

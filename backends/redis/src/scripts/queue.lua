@@ -1,0 +1,168 @@
+-- One name's queue: what all verbs share. It does as `LockQueue` of distlock-core says.
+--
+-- record  hash: `last`, the greatest number given; `mode` of those who hold; `left`, who must not
+--         come back; and what is known of each claim that stands, under its id:
+--         "number mode arrival channel details", the number being 0 while it waits
+-- line    sorted set: those who wait, by arrival
+-- ends    sorted set: all who stand, by expiry
+--
+-- Those who hold are all of one mode. Arrivals and grants are numbered from one counter, which is
+-- never behind the clock. Times are microseconds of the server's clock.
+--
+-- All three keys are read before anything is written, so that a key of another type changes
+-- nothing. Where a server that is full must not refuse, the first write is one that it never
+-- refuses; then it lets the script finish.
+
+local record, line, ends = KEYS[1], KEYS[2], KEYS[3]
+local id = ARGV[1]
+
+local DAY = 24 * 60 * 60 * 1000
+local GREATEST = 9007199254740991
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local known = redis.call('HMGET', record, 'last', 'mode', 'left', id)
+local last, mode, left, entry = tonumber(known[1] or 0), known[2], known[3] or '', known[4]
+local waiting = redis.call('ZCARD', line)
+local standing = redis.call('ZCARD', ends)
+local expired = standing > 0 and redis.call('ZRANGEBYSCORE', ends, '-inf', now) or {}
+local granted = {}
+
+local function next_number()
+  last = last and math.max(last + 1, now)
+  if not last or last > GREATEST then
+    error('the numbers of this name are used up or damaged')
+  end
+  return string.format('%.0f', last)
+end
+
+local function limit_of(wanted)
+  return tonumber(string.match(wanted, '^permit:(%d+)$'))
+end
+
+-- Whether one who comes next after all who hold may hold as well.
+local function may_join(wanted)
+  local holding = standing - waiting
+  if holding == 0 then
+    return true
+  end
+  if not mode then
+    return false -- The record was evicted, or deleted by hand.
+  end
+  local limit = limit_of(wanted)
+  if limit then
+    return holding < limit
+  end
+  return wanted == 'shared' and mode == 'shared'
+end
+
+local function mixes(wanted)
+  if limit_of(wanted) or limit_of(mode) then
+    return wanted == mode
+  end
+  return true
+end
+
+local function drop(gone)
+  redis.call('HDEL', record, gone)
+  waiting = waiting - redis.call('ZREM', line, gone)
+  standing = standing - redis.call('ZREM', ends, gone)
+end
+
+-- Grants the name to those whose turn it is.
+local function grant()
+  while waiting > 0 do
+    local first = redis.call('ZRANGE', line, 0, 0)[1]
+    local its = redis.call('HGET', record, first) or ''
+    local wants, arrival, channel = string.match(its, '^0 (%S+) (%S+) (%S+)')
+    if not wants then
+      drop(first) -- As above.
+    elseif not may_join(wants) then
+      return
+    else
+      local number = next_number()
+      redis.call('ZREM', line, first)
+      mode, waiting = wants, waiting - 1
+      its = number .. string.sub(its, 2)
+      redis.call('HSET', record, 'last', number, 'mode', mode, first, its)
+      if first == id then
+        entry = its
+      else
+        granted[#granted + 1] = { channel, first .. ' ' .. arrival .. ' ' .. number }
+      end
+    end
+  end
+end
+
+local function drop_expired()
+  for _, gone in ipairs(expired) do
+    drop(gone)
+    if gone == id then
+      entry = false
+    end
+  end
+  grant()
+end
+
+-- Keeps a key for a day longer than any entry may stand, and never for less than it is kept now.
+local function keep(key, ttl)
+  local needed = math.ceil(ttl / 1000) + DAY
+  redis.call('PEXPIRE', key, math.max(needed, redis.call('PTTL', key)))
+end
+
+local function keep_all(ttl)
+  keep(ends, ttl)
+  keep(record, ttl)
+  if waiting > 0 then
+    keep(line, ttl)
+  end
+end
+
+local function refresh(ttl)
+  keep_all(ttl)
+  redis.call('ZADD', ends, now + ttl, id)
+end
+
+local function is_waiting()
+  return string.sub(entry, 1, 2) == '0 '
+end
+
+-- Until when the first of those before this one stands. Some who stand behind may end sooner: then
+-- it looks early, which does no harm.
+local function first_end_before(arrival)
+  local first = redis.call('ZRANGE', ends, 0, 7, 'WITHSCORES')
+  for at = 1, #first, 2 do
+    local stands = redis.call('ZSCORE', line, first[at])
+    if not stands or tonumber(stands) < arrival then
+      return tonumber(first[at + 1])
+    end
+  end
+  return tonumber(first[#first])
+end
+
+-- Where this one stands.
+local function place()
+  if not entry then
+    return { 'absent' }
+  end
+  local number, arrival = string.match(entry, '^(%d+) %S+ (%d+)')
+  if not is_waiting() then
+    return { 'held', tonumber(number) }
+  end
+  arrival = tonumber(arrival)
+  return { 'waiting', arrival, math.max(0, first_end_before(arrival) - now) }
+end
+
+-- Tells those who were granted the name, which may be refused: they will look by themselves.
+local function answer(reply)
+  for _, told in ipairs(granted) do
+    redis.pcall('PUBLISH', told[1], told[2])
+  end
+  return reply
+end
+
+-- What was evicted, or deleted by hand, in part is as good as gone.
+if entry and not redis.call('ZSCORE', is_waiting() and line or ends, id) then
+  drop(id)
+  entry = false
+end

@@ -11,6 +11,8 @@ use crate::{Error, ErrorKind, Locks, Result};
 /// | URL | store | cargo feature |
 /// | --- | --- | --- |
 /// | `memory:` | this process, **a new store at each call**; to share one, clone a [`MemoryBackend`](crate::memory::MemoryBackend) | |
+/// | `redis://user:password@host:6379/0` | the server there, and its database of that number | `redis` |
+/// | `redis+unix:///run/redis.sock` | the server at that socket | `redis` |
 /// | `sqlite:///var/lib/app/locks.db` | the file at that absolute path: three slashes | `sqlite` |
 /// | `sqlite:locks.db` | the file at that path relative to the working directory | `sqlite` |
 ///

@@ -11,6 +11,9 @@ pub use distlock_core::*;
 
 // The stores, a line each.
 pub use distlock_memory as memory;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use distlock_redis as redis;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use distlock_sqlite as sqlite;

@@ -28,6 +28,22 @@ pub(crate) const STORES: &[Store] = &[
         open: Ok(memory),
     },
     Store {
+        scheme: "redis",
+        options: &[],
+        #[cfg(feature = "redis")]
+        open: Ok(redis),
+        #[cfg(not(feature = "redis"))]
+        open: Err("redis"),
+    },
+    Store {
+        scheme: "redis+unix",
+        options: &[],
+        #[cfg(feature = "redis")]
+        open: Ok(redis),
+        #[cfg(not(feature = "redis"))]
+        open: Err("redis"),
+    },
+    Store {
         scheme: "sqlite",
         options: &["machine"],
         #[cfg(feature = "sqlite")]
@@ -41,6 +57,14 @@ fn memory(url: &StoreUrl) -> Opening<'_> {
     Box::pin(async {
         url.expect_no_path()?;
         Ok(Arc::new(MemoryBackend::new()) as _)
+    })
+}
+
+#[cfg(feature = "redis")]
+fn redis(url: &StoreUrl) -> Opening<'_> {
+    Box::pin(async {
+        let backend = crate::redis::RedisBackend::connect(&url.without_options()).await?;
+        Ok(Arc::new(backend) as _)
     })
 }
 

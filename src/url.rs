@@ -121,6 +121,14 @@ impl StoreUrl {
         Ok(path)
     }
 
+    /// The URL as the client of its server reads it, which knows nothing of our options.
+    #[cfg(feature = "redis")]
+    pub(crate) fn without_options(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.into()
+    }
+
     /// Checks that a store which is nowhere is not said to be somewhere.
     pub(crate) fn expect_no_path(&self) -> Result<()> {
         if self.url.authority().is_empty() && self.url.path().is_empty() {

@@ -50,7 +50,11 @@ impl RedisClaim {
     fn told(&self) -> Option<Hold> {
         let grant = self.waiting.as_ref()?.take_grant()?;
         let stands = self.stands.filter(|it| it.arrival == grant.arrival)?;
-        Some(Hold::new(grant.number, self.request.ttl.get(), stands.as_of))
+        Some(Hold::new(
+            grant.number,
+            self.request.ttl.get(),
+            stands.as_of,
+        ))
     }
 
     fn holds(&mut self, hold: Hold) -> Attempt {

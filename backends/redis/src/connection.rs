@@ -41,9 +41,15 @@ impl Connection {
 
     pub(crate) async fn run(&mut self, invocation: &Invocation) -> RedisResult<Value> {
         self.set_silent_since(Some(Moment::now()));
-        let mut answer = self.multiplexed.req_packed_command(&invocation.by_hash).await;
+        let mut answer = self
+            .multiplexed
+            .req_packed_command(&invocation.by_hash)
+            .await;
         if is_unknown_script(&answer) {
-            answer = self.multiplexed.req_packed_command(&invocation.in_full).await;
+            answer = self
+                .multiplexed
+                .req_packed_command(&invocation.in_full)
+                .await;
         }
         self.set_silent_since(None);
         answer.and_then(Value::extract_error)
@@ -51,12 +57,18 @@ impl Connection {
 
     /// Whether the server has not answered anything for too long.
     pub(crate) fn is_silent(&self) -> bool {
-        let since = *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *self
+            .silent_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         since.is_some_and(|since| since.elapsed() >= Self::SILENCE)
     }
 
     fn set_silent_since(&self, moment: Option<Moment>) {
-        let mut since = self.silent_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self
+            .silent_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *since = moment.map(|moment| since.unwrap_or(moment));
     }
 }

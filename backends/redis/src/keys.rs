@@ -10,7 +10,11 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn of(name: &Name) -> Self {
-        let record = format!("{}:{{{}}}", encoded(name.namespace()), encoded(name.as_str()));
+        let record = format!(
+            "{}:{{{}}}",
+            encoded(name.namespace()),
+            encoded(name.as_str())
+        );
         Self {
             line: format!("{record}:line"),
             ends: format!("{record}:ends"),

@@ -1,4 +1,40 @@
-//! The Redis store of [distlock](https://docs.rs/distlock): locks over a Redis or Valkey server.
+//! The Redis store of [distlock](https://docs.rs/distlock): locks for all that reach one Redis or
+//! Valkey server.
+//!
+//! ```no_run
+//! use distlock_core::Locks;
+//! use distlock_redis::RedisBackend;
+//!
+//! # async fn example() -> distlock_core::Result<()> {
+//! let locks = Locks::new(RedisBackend::connect("redis://127.0.0.1").await?)?;
+//! let guard = locks.lock("nightly").acquire().await?;
+//! guard.release().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it rests on
+//! * **The server's memory.** It may forget: restarted without its data, flushed, edited by hand, or
+//!   with an eviction policy other than `noeviction`. Replication is asynchronous, so the replica
+//!   that takes over may not know the latest grants. Holders are told at their next renewal, but
+//!   another may have been granted the name by then: let the resource check the fencing token.
+//! * **The server's clock.** TTLs run on it, so it must be slewed, not stepped. Numbers are never
+//!   behind it: where data was lost, tokens go on growing as long as the clock of the server is not
+//!   behind the last grant (`Fencing::ClockAssumed`).
+//!
+//! # How it works
+//! The line of those who hold and wait is kept by the server. A script a verb (enter, renew, leave)
+//! changes it in one step, so that an uncontended acquire is one round trip, and so is a release. A
+//! release grants the name to whoever is next and publishes the grant: a hand-over costs one push.
+//! A claim that waits sends nothing but a refresh each third of its TTL, unless one before it would
+//! expire sooner.
+//!
+//! A client has one connection, on which requests go out together and grants come in (RESP3). It is
+//! made anew when it breaks, or when the server leaves it unanswered for long.
+//!
+//! A name has up to three keys, in one slot of a cluster: `namespace:{name}` and, while somebody
+//! holds or waits, the same with `:ends` and `:line`. They are gone a day after the last use of the
+//! name.
 
 mod claim;
 mod connection;

@@ -124,8 +124,6 @@ impl Link {
                 // What was published meanwhile was told to nobody.
                 link.waiters.look();
             }
-            // For as long as the connection is used; else it would seem to be gone.
-            made.closed().await;
         });
         current.insert(connecting).clone()
     }

@@ -63,7 +63,14 @@ impl Queue {
     pub(crate) async fn enter(&self, wait: bool, by: Deadline) -> Result<Found> {
         let wait = if wait { "1" } else { "0" };
         let channel = self.link.channel();
-        let arguments = [&self.id, &self.ttl, &self.mode, wait, channel, &self.details];
+        let arguments = [
+            &self.id,
+            &self.ttl,
+            &self.mode,
+            wait,
+            channel,
+            &self.details,
+        ];
         self.ask(ENTER.invocation(&self.keys, &arguments), by).await
     }
 

@@ -106,7 +106,9 @@ mod tests {
             number: 9,
         };
         assert_eq!(parsed(b"00ff 7 9"), Some((255, grant)));
-        for message in ["", "ff", "ff 7", "ff 7 9 1", "xx 7 9", "ff -7 9", "ff 7 9.5", "\u{e9}"] {
+        for message in [
+            "", "ff", "ff 7", "ff 7 9 1", "xx 7 9", "ff -7 9", "ff 7 9.5", "\u{e9}",
+        ] {
             assert_eq!(parsed(message.as_bytes()), None, "{message}");
         }
     }

@@ -1,6 +1,7 @@
 //! The suite of all promises, on a real server.
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,11 +12,22 @@ use distlock_redis::RedisBackend;
 use distlock_testbed::{Redis, Server};
 use tokio::runtime::Runtime;
 
+/// The server, and the runtime that watches over it. Started only once it is needed: a process that
+/// a case starts is told where the server of the first one is.
+static SERVER: LazyLock<(Runtime, Server<Redis>)> = LazyLock::new(|| {
+    let start = || {
+        let runtime = Runtime::new().expect("a runtime for the server");
+        let started = runtime.block_on(Server::given_or_started(Redis::new()));
+        (runtime, started.expect("a server to lock at"))
+    };
+    // Cases are in a runtime, which must not block.
+    let started = std::thread::spawn(start).join();
+    started.expect("a server")
+});
+
 /// One server; each client has a connection of its own.
 #[derive(Debug)]
-struct OnServer {
-    url: String,
-}
+struct OnServer;
 
 #[async_trait]
 impl Harness for OnServer {
@@ -33,11 +45,11 @@ impl Harness for OnServer {
     }
 
     async fn backend(&self) -> Result<Box<dyn Backend>> {
-        Ok(Box::new(RedisBackend::connect(&self.url).await?))
+        Ok(Box::new(RedisBackend::connect(&SERVER.1.url()).await?))
     }
 
     fn address(&self) -> Option<String> {
-        Some(self.url.clone())
+        Some(SERVER.1.url())
     }
 
     async fn backend_at(&self, address: &str) -> Result<Box<dyn Backend>> {
@@ -46,8 +58,5 @@ impl Harness for OnServer {
 }
 
 fn main() -> ExitCode {
-    let runtime = Runtime::new().expect("a runtime for the server");
-    let started = runtime.block_on(Server::given_or_started(Redis::new()));
-    let server = started.expect("a server to lock at");
-    run(OnServer { url: server.url() })
+    run(OnServer)
 }

@@ -1,0 +1,184 @@
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use distlock_core::{Guard, Locks, Loss};
+use distlock_testbed::{Redis, RedisPair, Server};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{TTL, locks};
+
+/// What does not wait for a TTL is done long before this.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Waits until somebody stands in line at the server.
+pub(crate) async fn waits(locks: &Locks, name: &str) -> Result<()> {
+    let began = Instant::now();
+    while locks.inspect(name).await?.waiters.is_empty() {
+        if began.elapsed() > SOON {
+            bail!("nobody waits for {name}");
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+fn acquired(locks: &Locks, name: &str, ttl: Duration) -> JoinHandle<distlock_core::Result<Guard>> {
+    tokio::spawn(locks.lock(name).ttl(ttl).acquire())
+}
+
+#[tokio::test]
+async fn a_hold_outlives_a_flush_of_the_scripts() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let locks = locks(&server.url()).await?;
+    let held = locks.lock("x").acquire().await?;
+    let () = server.command(&["SCRIPT", "FLUSH"]).await?;
+    held.ensure(TTL * 9 / 10).await?;
+    let () = server.command(&["SCRIPT", "FLUSH"]).await?;
+    held.release().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hold_and_a_place_in_line_outlive_their_connections() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let ttl = Duration::from_secs(60);
+    let held = one.lock("x").ttl(ttl).acquire().await?;
+    let next = acquired(&other, "x", ttl);
+    waits(&one, "x").await?;
+    let () = server
+        .command(&["CLIENT", "KILL", "TYPE", "normal"])
+        .await?;
+    let () = server
+        .command(&["CLIENT", "KILL", "TYPE", "pubsub"])
+        .await?;
+    // The one that waits subscribes anew by itself: the grant is told, long before it would look.
+    sleep(Duration::from_secs(1)).await;
+    assert!(held.is_held());
+    held.release().await?;
+    timeout(SOON / 2, next).await???.release().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hold_outlives_a_network_that_was_silent_for_a_while() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let proxy = server.proxy().await?;
+    let ttl = Duration::from_secs(12);
+    let locks = locks(&server.url_through(&proxy)).await?;
+    let held = locks.lock("x").ttl(ttl).acquire().await?;
+    proxy.black_hole();
+    let unsure = held.ensure(ttl * 99 / 100).await;
+    assert!(unsure.is_err() && held.is_held(), "{unsure:?}");
+    proxy.heal().await?;
+    held.ensure(ttl / 2).await?;
+    held.release().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_silent_network_ends_a_hold_in_time_and_another_gets_it() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let proxy = server.proxy().await?;
+    let cut_off = locks(&server.url_through(&proxy)).await?;
+    let other = locks(&server.url()).await?;
+    let held = cut_off.lock("x").acquire().await?;
+    let token = held.token();
+    proxy.black_hole();
+    let next = timeout(SOON, other.lock("x").acquire()).await??;
+    assert!(!held.is_held(), "two hold at once");
+    assert!(next.token() > token);
+    assert_eq!(timeout(SOON, held.lost()).await?, Loss::Expired);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_with_its_data_still_knows_the_hold() -> Result<()> {
+    let recipe = Redis::new()
+        .setting("appendonly yes")
+        .setting("appendfsync always");
+    let server = Server::started(recipe).await?;
+    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let ttl = Duration::from_secs(30);
+    let held = one.lock("x").ttl(ttl).acquire().await?;
+    let next = acquired(&other, "x", ttl);
+    waits(&one, "x").await?;
+    server.kill().await?;
+    server.start().await?;
+    held.ensure(ttl / 2).await?;
+    assert!(!next.is_finished());
+    let token = held.token();
+    held.release().await?;
+    let next = timeout(SOON, next).await???;
+    assert!(next.token() > token);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_lost_its_data_ends_the_hold_and_gives_greater_tokens() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let locks = locks(&server.url()).await?;
+    let held = locks.lock("x").acquire().await?;
+    let token = held.token();
+    server.restart_empty().await?;
+    assert_eq!(timeout(SOON, held.lost()).await?, Loss::Revoked);
+    let next = timeout(SOON, locks.lock("x").acquire()).await??;
+    assert!(next.token() > token);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_an_operator_deletes_is_lost_and_tokens_grow_all_the_same() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let locks = locks(&server.url()).await?;
+    for deletion in [
+        ["DEL", "distlock:{x}"].as_slice(),
+        ["DEL", "distlock:{x}:ends"].as_slice(),
+        ["FLUSHALL"].as_slice(),
+    ] {
+        let held = locks.lock("x").acquire().await?;
+        let token = held.token();
+        let () = server.command(deletion).await?;
+        assert_eq!(
+            timeout(SOON, held.lost()).await?,
+            Loss::Revoked,
+            "{deletion:?}"
+        );
+        let next = timeout(SOON, locks.lock("x").acquire()).await??;
+        assert!(next.token() > token, "{deletion:?}");
+        next.release().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_was_stopped_past_the_ttl_ends_the_hold() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let held = one.lock("x").acquire().await?;
+    let token = held.token();
+    server.pause().await?;
+    assert_eq!(timeout(SOON, held.lost()).await?, Loss::Expired);
+    server.resume().await?;
+    let next = timeout(SOON, other.lock("x").acquire()).await??;
+    assert!(next.token() > token);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_promoted_replica_gives_greater_tokens() -> Result<()> {
+    let pair = RedisPair::started(Redis::new).await?;
+    let (old, new) = (
+        locks(&pair.primary.url()).await?,
+        locks(&pair.replica.url()).await?,
+    );
+    let held = old.lock("x").acquire().await?;
+    let token = held.token();
+    pair.primary.kill().await?;
+    pair.promote().await?;
+    assert_eq!(timeout(SOON, held.lost()).await?, Loss::Expired);
+    let next = timeout(SOON, new.lock("x").acquire()).await??;
+    assert!(next.token() > token);
+    Ok(())
+}

@@ -1,0 +1,59 @@
+use std::time::Duration;
+
+use anyhow::Result;
+use distlock_core::Locks;
+use distlock_redis::RedisBackend;
+use distlock_testbed::{Redis, Server};
+
+use crate::faults::waits;
+use crate::locks;
+
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+#[tokio::test]
+async fn every_key_ends_a_day_after_the_latest_expiry_and_no_sooner() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let one = locks(&server.url()).await?;
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    let lasting = Locks::builder().ttl(year);
+    let lasting = lasting.build(RedisBackend::connect(&server.url()).await?)?;
+    let first = lasting.rw_lock("x").read().await?;
+    // One with a short TTL shortens nothing.
+    let second = one.rw_lock("x").read().await?;
+    let third = tokio::spawn(one.rw_lock("x").write());
+    waits(&one, "x").await?;
+    for (key, least) in [("", 365 * DAY), (":ends", 365 * DAY), (":line", DAY)] {
+        let left: i64 = server
+            .command(&["PTTL", &format!("distlock:{{x}}{key}")])
+            .await?;
+        assert!(left > least, "{key}: {left}");
+    }
+    first.release().await?;
+    second.release().await?;
+    third.await??.release().await?;
+    let keys: Vec<String> = server.command(&["KEYS", "*"]).await?;
+    assert_eq!(keys, ["distlock:{x}"], "the numbers alone are kept");
+    let fields: Vec<String> = server.command(&["HKEYS", "distlock:{x}"]).await?;
+    assert!(!fields.iter().any(|field| field.len() == 32), "{fields:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_waits_does_not_poll() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let held = one.lock("x").ttl(day).acquire().await?;
+    let next = tokio::spawn(other.lock("x").ttl(day).acquire());
+    waits(&one, "x").await?;
+    let () = server.command(&["CONFIG", "RESETSTAT"]).await?;
+    tokio::time::sleep(crate::TTL).await;
+    let scripts: String = server.command(&["INFO", "commandstats"]).await?;
+    assert!(!scripts.contains("evalsha"), "{scripts}");
+    held.release().await?;
+    next.await??.release().await?;
+    // The release and the grant told are all that a hand-over takes: no look in between.
+    let scripts: String = server.command(&["INFO", "commandstats"]).await?;
+    assert!(scripts.contains("cmdstat_evalsha:calls=2,"), "{scripts}");
+    Ok(())
+}

@@ -1,0 +1,164 @@
+use std::error::Error as _;
+
+use anyhow::Result;
+use distlock_core::{Error, ErrorKind};
+use distlock_redis::RedisBackend;
+use distlock_testbed::{Redis, RedisPair, Server};
+
+use crate::locks;
+
+/// In each URL and each server's settings.
+const PASSWORD: &str = "hunter2";
+
+/// That an error is of this kind, says this, and tells no password, nor does any that caused it.
+#[track_caller]
+fn assert_told(error: &Error, kind: ErrorKind, part: &str) {
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(error.to_string().contains(part), "{error}");
+    let mut told = format!("{error} {error:?}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        told += &format!("{cause} {cause:?}");
+        source = cause.source();
+    }
+    assert!(!told.contains(PASSWORD), "{told}");
+}
+
+async fn refused(url: &str) -> Error {
+    RedisBackend::connect(url).await.expect_err(url)
+}
+
+fn with_user(server: &Server<Redis>, user: &str) -> String {
+    let address = server.address();
+    format!("redis://{user}:{PASSWORD}@{address}")
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    server.kill().await?;
+    let error = refused(&with_user(&server, "")).await;
+    assert_told(&error, ErrorKind::Unavailable, "cannot be reached");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_url_that_is_none_is_invalid() {
+    for url in [
+        "",
+        "redis:",
+        "http://user:hunter2@host/",
+        "redis://:hunter2@host/db",
+    ] {
+        assert_told(&refused(url).await, ErrorKind::InvalidInput, "");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_unauthorized() -> Result<()> {
+    let server = Server::started(Redis::new().password("correct")).await?;
+    for url in [
+        with_user(&server, ""),
+        with_user(&server, "nobody"),
+        format!("redis://{}", server.address()),
+    ] {
+        assert_told(&refused(&url).await, ErrorKind::Unauthorized, "refused");
+    }
+    locks(&server.url()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_without_the_rights_is_told_which() -> Result<()> {
+    let rights = [
+        ("nochannel", "~* +@all"),
+        ("noscript", "~* &* +@all -@scripting"),
+        ("nokeys", "~other:* &* +@all"),
+        ("nowrite", "~* &* +@all -zadd"),
+    ];
+    let recipe = rights.iter().fold(Redis::new(), |recipe, (user, rights)| {
+        recipe.setting(&format!(
+            "user {user} on >{PASSWORD} resetchannels {rights}"
+        ))
+    });
+    let server = Server::started(recipe).await?;
+    for (user, _) in rights {
+        let url = with_user(&server, user);
+        let error = match locks(&url).await {
+            Err(error) => error.downcast::<Error>()?,
+            Ok(locks) => locks.lock("x").acquire().await.expect_err(user),
+        };
+        assert_told(&error, ErrorKind::Unauthorized, "&distlock:*");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_with_the_rights_that_are_told_is_let_in() -> Result<()> {
+    let rights = "~distlock:* &distlock:* +@read +@write +@scripting +@pubsub +@connection";
+    let recipe = Redis::new().setting(&format!(
+        "user locker on >{PASSWORD} resetchannels {rights}"
+    ));
+    let server = Server::started(recipe).await?;
+    let url = with_user(&server, "locker");
+    let (one, other) = (locks(&url).await?, locks(&url).await?);
+    let held = one.lock("x").acquire().await?;
+    let next = tokio::spawn(other.lock("x").acquire());
+    held.release().await?;
+    next.await??.release().await?;
+    one.inspect("x").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_of_something_else_is_left_as_it_is() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let locks = locks(&server.url()).await?;
+    for key in ["distlock:{x}", "distlock:{x}:line", "distlock:{x}:ends"] {
+        let () = server.command(&["SET", key, "mine"]).await?;
+        let error = locks.lock("x").acquire().await.expect_err(key);
+        assert_told(&error, ErrorKind::Unexpected, "another namespace");
+        let value: String = server.command(&["GET", key]).await?;
+        let keys: Vec<String> = server.command(&["KEYS", "*"]).await?;
+        assert_eq!(
+            (value.as_str(), keys.as_slice()),
+            ("mine", [key.to_owned()].as_slice())
+        );
+        let () = server.command(&["DEL", key]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replica_takes_no_locks() -> Result<()> {
+    let pair = RedisPair::started(Redis::new).await?;
+    let locks = locks(&pair.replica.url()).await?;
+    let error = locks
+        .lock("x")
+        .try_acquire()
+        .await
+        .expect_err("a lock at a replica");
+    assert_told(&error, ErrorKind::Unavailable, "read-only replica");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_server_keeps_what_is_held_and_takes_no_more() -> Result<()> {
+    let server = Server::started(Redis::new().setting("maxmemory-policy noeviction")).await?;
+    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let held = one.lock("x").acquire().await?;
+    let next = tokio::spawn(other.lock("x").acquire());
+    crate::faults::waits(&one, "x").await?;
+    let () = server.command(&["CONFIG", "SET", "maxmemory", "1"]).await?;
+    let error = one
+        .lock("y")
+        .try_acquire()
+        .await
+        .expect_err("a lock at a full server");
+    assert_told(&error, ErrorKind::Unavailable, "memory is full");
+    tokio::time::sleep(2 * crate::TTL).await;
+    assert!(held.is_held(), "renewals of a full server");
+    held.release().await?;
+    next.await??.release().await?;
+    Ok(())
+}

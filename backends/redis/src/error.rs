@@ -1,7 +1,7 @@
 //! Redis's errors, sorted by what the caller can do.
 
 use distlock_core::{Error, ErrorKind};
-use redis::{ErrorKind as Redis, RedisError, ServerErrorKind as Server};
+use redis::{ErrorKind as Redis, RedisError};
 
 /// What the server, or the way to it, says.
 pub(crate) fn of(error: RedisError) -> Error {
@@ -18,57 +18,149 @@ pub(crate) fn strange(what: &str) -> Error {
 }
 
 fn told(error: &RedisError) -> (ErrorKind, &'static str) {
-    match (error.kind(), error.code()) {
-        (Redis::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => (
-            ErrorKind::Unauthorized,
-            "the server refused the user or the password",
-        ),
-        (Redis::Server(Server::NoPerm), _) => (
-            ErrorKind::Unauthorized,
-            "this user may not do all that locks take; give it the rights \
-             `~<namespace>:* &distlock:* +@read +@write +@scripting +@pubsub +@connection`",
-        ),
-        (Redis::RESP3NotSupported, _) => (
+    match error.kind() {
+        Redis::AuthenticationFailed => REFUSED_USER,
+        Redis::RESP3NotSupported => (
             ErrorKind::Misconfigured,
             "the server is too old; locks take Redis 6.2 or newer, or Valkey",
         ),
-        (Redis::Server(Server::ReadOnly), _) => (
-            ErrorKind::Unavailable,
-            "the server is a read-only replica; locks are taken at the primary",
-        ),
-        (_, Some("OOM")) => (
-            ErrorKind::Unavailable,
-            "the server's memory is full: it keeps the locks that are held, and takes no new ones",
-        ),
-        (_, Some("WRONGTYPE")) => (
-            ErrorKind::Unexpected,
-            "the key of this lock holds something else, which was left as it is; \
-             use another namespace",
-        ),
-        (_, Some("MISCONF" | "NOREPLICAS")) => (
-            ErrorKind::Unavailable,
-            "the server takes no writes, since it cannot save or replicate them",
-        ),
-        (_, Some("BUSY")) | (Redis::Server(Server::BusyLoading), _) => {
-            (ErrorKind::Unavailable, "the server is busy")
-        }
-        (Redis::Server(Server::ClusterDown | Server::MasterDown | Server::TryAgain), _)
-        | (Redis::ClusterConnectionNotFound, _) => (
-            ErrorKind::Unavailable,
-            "the cluster does not serve this name's slot",
-        ),
-        (Redis::Server(Server::Moved | Server::Ask), _) => (
-            ErrorKind::Misconfigured,
-            "the server is one of a cluster; name it as a cluster",
-        ),
-        (Redis::InvalidClientConfig, _) => (
+        Redis::InvalidClientConfig => (
             ErrorKind::InvalidInput,
             "the client cannot be used as it is set up",
         ),
-        (
-            Redis::Io | Redis::MasterNameNotFoundBySentinel | Redis::NoValidReplicasFoundBySentinel,
-            _,
-        ) => (ErrorKind::Unavailable, "the server cannot be reached"),
+        Redis::Io => (ErrorKind::Unavailable, "the server cannot be reached"),
+        _ => of_code(code(error)),
+    }
+}
+
+const REFUSED_USER: (ErrorKind, &str) = (
+    ErrorKind::Unauthorized,
+    "the server refused the user or the password",
+);
+
+fn of_code(code: &str) -> (ErrorKind, &'static str) {
+    match code {
+        "NOAUTH" | "WRONGPASS" => REFUSED_USER,
+        "NOPERM" => (
+            ErrorKind::Unauthorized,
+            "this user may not do all that locks take; give it the rights \
+             `~<namespace>:* &distlock:* +@read +@write +@scripting +@pubsub +@connection +time`",
+        ),
+        "READONLY" => (
+            ErrorKind::Unavailable,
+            "the server is a read-only replica; locks are taken at the primary",
+        ),
+        "OOM" => (
+            ErrorKind::Unavailable,
+            "the server's memory is full: it keeps the locks that are held, and takes no new ones",
+        ),
+        "WRONGTYPE" => (
+            ErrorKind::Unexpected,
+            "a key of this lock holds something else, which was left as it is; \
+             use another namespace",
+        ),
+        "MISCONF" | "NOREPLICAS" => (
+            ErrorKind::Unavailable,
+            "the server takes no writes, since it cannot save or replicate them",
+        ),
+        "BUSY" | "LOADING" | "MASTERDOWN" | "TRYAGAIN" => {
+            (ErrorKind::Unavailable, "the server is busy")
+        }
+        "CLUSTERDOWN" => (ErrorKind::Unavailable, "the cluster is down"),
+        "MOVED" | "ASK" => (
+            ErrorKind::Misconfigured,
+            "the server is one of a cluster, and this name is kept by another of its servers",
+        ),
         _ => (ErrorKind::Unexpected, "the server refused"),
+    }
+}
+
+/// The error's code, which older servers hide in the text when a script was running.
+fn code(error: &RedisError) -> &str {
+    const IN_TEXT: [(&str, &str); 7] = [
+        ("user executing the script can't run", "NOPERM"),
+        ("NOPERM ", "NOPERM"),
+        ("OOM ", "OOM"),
+        ("WRONGTYPE ", "WRONGTYPE"),
+        ("READONLY ", "READONLY"),
+        ("MISCONF ", "MISCONF"),
+        ("NOREPLICAS ", "NOREPLICAS"),
+    ];
+    let code = error.code().unwrap_or_default();
+    let text = error.detail().unwrap_or_default();
+    let hidden = IN_TEXT.iter().find(|(part, _)| text.contains(part));
+    match (code, hidden) {
+        ("ERR", Some((_, hidden))) => hidden,
+        _ => code,
+    }
+}
+
+/// Whether the server is not, or no more, the one to ask: another may be found in its place.
+pub(crate) fn is_misplaced(error: &RedisError) -> bool {
+    error.is_unrecoverable_error() || code(error) == "READONLY"
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{Value, parse_redis_value};
+
+    use super::*;
+
+    fn answered(line: &str) -> Error {
+        let value = parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+        of(Value::extract_error(value).unwrap_err())
+    }
+
+    #[test]
+    fn each_answer_has_the_kind_that_tells_what_to_do() {
+        for (line, kind) in [
+            ("NOAUTH Authentication required.", ErrorKind::Unauthorized),
+            (
+                "WRONGPASS invalid username-password pair",
+                ErrorKind::Unauthorized,
+            ),
+            (
+                "NOPERM this user has no permissions",
+                ErrorKind::Unauthorized,
+            ),
+            (
+                "ERR The user executing the script can't run this command or subcommand",
+                ErrorKind::Unauthorized,
+            ),
+            (
+                "READONLY You can't write against a replica",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "OOM command not allowed when used memory > 'maxmemory'.",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "ERR Error running script (call to f_0): @user_script:9: -OOM command not allowed",
+                ErrorKind::Unavailable,
+            ),
+            ("WRONGTYPE Operation against a key", ErrorKind::Unexpected),
+            (
+                "LOADING Redis is loading the dataset in memory",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "BUSY Redis is busy running a script",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "MISCONF Errors writing to the AOF file",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "NOREPLICAS Not enough good replicas to write.",
+                ErrorKind::Unavailable,
+            ),
+            ("CLUSTERDOWN Hash slot not served", ErrorKind::Unavailable),
+            ("MOVED 3999 127.0.0.1:6381", ErrorKind::Misconfigured),
+            ("ERR something else", ErrorKind::Unexpected),
+        ] {
+            assert_eq!(answered(line).kind(), kind, "{line}");
+        }
     }
 }

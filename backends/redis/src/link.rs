@@ -76,7 +76,7 @@ impl Link {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(refused)) => {
                 if let Some(connection) = asked
-                    && refused.is_unrecoverable_error()
+                    && error::is_misplaced(&refused)
                 {
                     self.leave(connection.number);
                 }

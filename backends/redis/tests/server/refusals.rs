@@ -95,7 +95,7 @@ async fn a_user_without_the_rights_is_told_which() -> Result<()> {
 
 #[tokio::test]
 async fn a_user_with_the_rights_that_are_told_is_let_in() -> Result<()> {
-    let rights = "~distlock:* &distlock:* +@read +@write +@scripting +@pubsub +@connection";
+    let rights = "~distlock:* &distlock:* +@read +@write +@scripting +@pubsub +@connection +time";
     let recipe = Redis::new().setting(&format!(
         "user locker on >{PASSWORD} resetchannels {rights}"
     ));

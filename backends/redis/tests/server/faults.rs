@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use distlock_core::{Guard, Locks, Loss};
-use distlock_testbed::{Redis, RedisPair, Server};
+use distlock_core::backend::{Backend, ClaimRequest, Patience, Released};
+use distlock_core::{Deadline, Guard, Locks, Loss, Mode, Name, Ttl};
+use distlock_redis::RedisBackend;
+use distlock_testbed::{Redis, RedisPair, Server, Way};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -180,5 +182,40 @@ async fn a_promoted_replica_gives_greater_tokens() -> Result<()> {
     assert_eq!(timeout(SOON, held.lost()).await?, Loss::Expired);
     let next = timeout(SOON, new.lock("x").acquire()).await??;
     assert!(next.token() > token);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_comes_late_of_a_claim_that_has_left_comes_to_nothing() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let (slow_way, way) = (server.proxy().await?, server.proxy().await?);
+    let slow = RedisBackend::connect(&server.url_through(&slow_way)).await?;
+    let backend = RedisBackend::connect(&server.url_through(&way)).await?;
+    let ttl = Ttl::new(Duration::from_secs(60), backend.capabilities())?;
+    // The server has the scripts, so that what is asked is done although no answer comes.
+    let locks = Locks::new(backend.clone())?;
+    locks.lock("other").acquire().await?.release().await?;
+    // One claim, whose first request is on its way over a connection that it has given up.
+    let request = ClaimRequest::new(Name::new("x")?, Mode::Exclusive, ttl);
+    let mut slow_claim = slow.claim(request.clone())?;
+    let mut claim = backend.claim(request)?;
+    let (patience, _end) = Patience::unlimited(Duration::from_millis(500));
+    slow_way.stall(Way::ToServer);
+    assert!(slow_claim.attempt(&patience).await.is_err());
+    way.stall(Way::ToClient);
+    assert!(claim.attempt(&patience).await.is_err());
+    way.heal().await?;
+    let released = claim.release(Deadline::within(SOON)).await?;
+    assert_eq!(
+        released,
+        Released::Held,
+        "its answer was lost, not the request"
+    );
+    slow_way.heal().await?;
+    // Answered after what was sent before it.
+    let state = slow
+        .inspect(&Name::new("x")?, Deadline::within(SOON))
+        .await?;
+    assert!(state.is_free(), "{state:?}");
     Ok(())
 }

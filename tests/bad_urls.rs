@@ -165,6 +165,56 @@ async fn very_long_urls_are_refused_or_taken() {
     }
 }
 
+#[cfg(not(feature = "redis"))]
+#[tokio::test]
+async fn redis_tells_its_feature_where_that_is_off() {
+    for url in [
+        "redis:",
+        "redis://user:hunter2@host:6379/0?ttl=5s",
+        "redis+unix:///run/redis.sock",
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        check(
+            url,
+            ErrorKind::Misconfigured,
+            "cargo feature `redis`",
+            &error,
+        );
+    }
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_redis_has_a_host_or_a_socket_and_no_option_of_its_client() {
+    for (url, says) in [
+        ("redis:", "redis://host"),
+        ("redis://", "redis://host"),
+        ("redis:///0", "redis://host"),
+        ("redis://user:hunter2@host/zero", "redis://host"),
+        ("redis://user:hunter2@host/0/1", "redis://host"),
+        ("redis://user:hunter2@host:port", "cannot be read"),
+        ("redis://user:hunter2@host/?protocol=resp2", "`protocol`"),
+        ("redis+unix://", "redis+unix:///"),
+        ("redis+unix://host/run/redis.sock", "redis+unix:///"),
+        ("redis+unix:///run/redis.sock?pass=hunter2", "`pass`"),
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        check(url, ErrorKind::InvalidInput, says, &error);
+    }
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_redis_that_is_not_there_is_unavailable() {
+    for url in [
+        "redis://user:hunter2@127.0.0.1:1/0?ttl=5s",
+        "redis+unix:///nowhere/redis.sock",
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        check(url, ErrorKind::Unavailable, "cannot be reached", &error);
+    }
+}
+
 #[cfg(not(feature = "sqlite"))]
 #[tokio::test]
 async fn a_store_whose_feature_is_off_tells_which() {

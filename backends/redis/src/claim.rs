@@ -1,8 +1,10 @@
-use async_trait::async_trait;
-use distlock_core::backend::{Attempt, Blocked, Claim, ClaimRequest, Hold, Patience};
-use distlock_core::backend::{Released, Renewal};
-use distlock_core::{Deadline, Moment, Result};
 use std::sync::Arc;
+
+use async_trait::async_trait;
+use distlock_core::backend::{
+    Attempt, Blocked, Claim, ClaimRequest, Hold, Patience, Released, Renewal,
+};
+use distlock_core::{Deadline, ErrorKind, Moment, Result};
 
 use crate::link::Link;
 use crate::queue::{Found, Place, Queue};
@@ -65,7 +67,7 @@ impl RedisClaim {
     }
 
     fn noting_doubt(&mut self, found: Result<Found>) -> Result<Found> {
-        self.unsure |= found.is_err();
+        self.unsure |= matches!(&found, Err(error) if error.kind() == ErrorKind::Unavailable);
         found
     }
 }

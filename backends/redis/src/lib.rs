@@ -14,10 +14,11 @@
 //! ```
 //!
 //! # What it rests on
-//! * **The server's memory.** It may forget: restarted without its data, flushed, edited by hand, or
-//!   with an eviction policy other than `noeviction`. Replication is asynchronous, so the replica
-//!   that takes over may not know the latest grants. Holders are told at their next renewal, but
-//!   another may have been granted the name by then: let the resource check the fencing token.
+//! * **The server's memory.** It may forget: restarted without its data, flushed, edited by hand,
+//!   or with an eviction policy other than `noeviction`. Replication is asynchronous, so the
+//!   replica that takes over may not know the latest grants. Holders are told at their next
+//!   renewal, but another may have been granted the name by then: let the resource check the
+//!   fencing token.
 //! * **The server's clock.** TTLs run on it, so it must be slewed, not stepped. Numbers are never
 //!   behind it: where data was lost, tokens go on growing as long as the clock of the server is not
 //!   behind the last grant (`Fencing::ClockAssumed`).
@@ -51,8 +52,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use distlock_core::backend::{Backend, Claim, ClaimRequest};
-use distlock_core::{Capabilities, Deadline, Fair, Fencing, LockState, Name, Result};
-use redis::{Client, IntoConnectionInfo, ProtocolVersion};
+use distlock_core::{
+    Capabilities, Deadline, Error, ErrorKind, Fair, Fencing, LockState, Name, Result,
+};
+use redis::{Client, IntoConnectionInfo, ProtocolVersion, RedisError};
 
 use claim::RedisClaim;
 use keys::Keys;
@@ -67,8 +70,8 @@ pub struct RedisBackend {
 }
 
 impl RedisBackend {
-    /// Connects to the server at this URL: `redis://[user:password@]host[:port][/database]`, with
-    /// `rediss` for TLS, or `redis+unix:///path/of/socket`.
+    /// Connects to the server at this URL: `redis://[user:password@]host[:port][/database]`, or
+    /// `redis+unix:///path/of/socket`.
     ///
     /// # Errors
     /// * `InvalidInput`: the URL is none.
@@ -80,8 +83,8 @@ impl RedisBackend {
     /// # Cancel safety
     /// Dropping the future gives up the connection.
     pub async fn connect(url: &str) -> Result<Self> {
-        let info = url.into_connection_info().map_err(error::of)?;
-        Self::new(Client::open(info).map_err(error::of)?).await
+        let client = url.into_connection_info().and_then(Client::open);
+        Self::new(client.map_err(no_url)?).await
     }
 
     /// Connects by a client of the `redis` crate.
@@ -102,6 +105,15 @@ impl RedisBackend {
         let capabilities = capabilities();
         Ok(Self { capabilities, link })
     }
+}
+
+fn no_url(error: RedisError) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        "a Redis server's URL is `redis://host:port/database`, with `user:password@` before the \
+         host where it takes one, or `redis+unix:///path/of/socket`",
+    )
+    .with_source(error)
 }
 
 fn capabilities() -> Capabilities {

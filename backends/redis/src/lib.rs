@@ -56,6 +56,7 @@ use distlock_core::{
     Capabilities, Deadline, Error, ErrorKind, Fair, Fencing, LockState, Name, Result,
 };
 use redis::{Client, IntoConnectionInfo, ProtocolVersion, RedisError};
+use tokio::runtime::Handle;
 
 use claim::RedisClaim;
 use keys::Keys;
@@ -77,7 +78,7 @@ impl RedisBackend {
     /// * `InvalidInput`: the URL is none.
     /// * `Unauthorized`: the server refuses the user, the password, or the channel on which grants
     ///   are told.
-    /// * `Misconfigured`: the server is older than Redis 6.
+    /// * `Misconfigured`: the server is older than Redis 6; or there is no tokio runtime.
     /// * `Unavailable`: it cannot be reached.
     ///
     /// # Cancel safety
@@ -95,6 +96,10 @@ impl RedisBackend {
     /// # Cancel safety
     /// As for [`connect`](Self::connect).
     pub async fn new(client: Client) -> Result<Self> {
+        Handle::try_current().map_err(|error| {
+            let message = "a connection is made within the tokio runtime that is to serve it";
+            Error::new(ErrorKind::Misconfigured, message).with_source(error)
+        })?;
         let info = client.get_connection_info().clone();
         // Grants come in on the connection on which requests go out.
         let settings = info.redis_settings().clone();

@@ -117,13 +117,7 @@ impl Link {
         let link = Arc::clone(self);
         // In a task of its own: it may take longer than any one request may.
         tokio::spawn(async move {
-            let connection = link.make_connection().await;
-            let is_made = connection.is_ok();
-            made.send_replace(Some(connection));
-            if is_made {
-                // What was published meanwhile was told to nobody.
-                link.waiters.look();
-            }
+            made.send_replace(Some(link.make_connection().await));
         });
         current.insert(connecting).clone()
     }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use distlock_core::backend::{Backend, ClaimRequest, Patience, Released};
-use distlock_core::{Deadline, Guard, Locks, Loss, Mode, Name, Ttl};
+use distlock_core::backend::{Attempt, Backend, ClaimRequest, Patience, Released, Renewal};
+use distlock_core::{Deadline, Guard, Locks, Loss, Mode, Moment, Name, Ttl};
 use distlock_redis::RedisBackend;
 use distlock_testbed::{Redis, RedisPair, Server, Way};
 use tokio::task::JoinHandle;
@@ -217,5 +217,78 @@ async fn what_comes_late_of_a_claim_that_has_left_comes_to_nothing() -> Result<(
         .inspect(&Name::new("x")?, Deadline::within(SOON))
         .await?;
     assert!(state.is_free(), "{state:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hold_is_dated_from_before_it_was_asked_for() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let proxy = server.proxy().await?;
+    let backend = RedisBackend::connect(&server.url_through(&proxy)).await?;
+    let ttl = Ttl::new(Duration::from_secs(60), backend.capabilities())?;
+    let mut claim = backend.claim(ClaimRequest::new(Name::new("x")?, Mode::Exclusive, ttl))?;
+    let (patience, _end) = Patience::unlimited(SOON);
+    let delay = Duration::from_secs(1);
+    proxy.delay(Way::ToClient, delay);
+    let Attempt::Held(hold) = claim.attempt(&patience).await? else {
+        bail!("a free lock was not granted");
+    };
+    // Half of what the answer took: the machine may have been slow to send the request.
+    assert!(hold.as_of.elapsed() >= delay / 2, "{hold:?}");
+    let asked = Moment::now();
+    let Renewal::Extended(as_of) = claim.renew(Deadline::within(SOON)).await? else {
+        bail!("a hold was lost");
+    };
+    assert!(as_of.since(asked) < delay / 2, "renewed as of {as_of:?}");
+    claim.release(Deadline::within(SOON)).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_claim_that_was_made_anew_is_not_the_hold_that_was_lost() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let backend = RedisBackend::connect(&server.url()).await?;
+    let ttl = Ttl::new(Duration::from_secs(60), backend.capabilities())?;
+    let request = ClaimRequest::new(Name::new("x")?, Mode::Exclusive, ttl);
+    let (mut claim, mut late) = (backend.claim(request.clone())?, backend.claim(request)?);
+    let (patience, _end) = Patience::unlimited(SOON);
+    assert!(matches!(claim.attempt(&patience).await?, Attempt::Held(_)));
+    let () = server.command(&["FLUSHALL"]).await?;
+    // A request of the same claim that comes late finds a server without data.
+    assert!(matches!(late.attempt(&patience).await?, Attempt::Held(_)));
+    let renewal = claim.renew(Deadline::within(SOON)).await?;
+    assert!(matches!(renewal, Renewal::Lost), "{renewal:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_grant_of_another_place_is_none() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let backend = RedisBackend::connect(&server.url()).await?;
+    let ttl = Ttl::new(Duration::from_secs(60), backend.capabilities())?;
+    let request = |mode| Ok::<_, anyhow::Error>(ClaimRequest::new(Name::new("x")?, mode, ttl));
+    let mut holder = backend.claim(request(Mode::Exclusive)?)?;
+    let waiting = request(Mode::Shared)?;
+    let id = waiting.id;
+    let mut waiter = backend.claim(waiting)?;
+    let (patience, _end) = Patience::unlimited(SOON);
+    assert!(matches!(holder.attempt(&patience).await?, Attempt::Held(_)));
+    assert!(matches!(
+        waiter.attempt(&patience).await?,
+        Attempt::Blocked(_)
+    ));
+    // As told late, of a place that it had before its client was stopped past its TTL.
+    let channels: Vec<String> = server.command(&["PUBSUB", "CHANNELS"]).await?;
+    let told = format!("{id:032x} 7 9");
+    let heard: u32 = server.command(&["PUBLISH", &channels[0], &told]).await?;
+    assert_eq!(heard, 1);
+    // Told before it is answered, on the same connection.
+    backend
+        .inspect(&Name::new("x")?, Deadline::within(SOON))
+        .await?;
+    assert!(matches!(
+        waiter.attempt(&patience).await?,
+        Attempt::Blocked(_)
+    ));
     Ok(())
 }

@@ -162,3 +162,28 @@ async fn a_full_server_keeps_what_is_held_and_takes_no_more() -> Result<()> {
     next.await??.release().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_user_who_may_not_publish_hands_over_all_the_same() -> Result<()> {
+    let recipe = Redis::new().setting(&format!("user mute on >{PASSWORD} ~* &* +@all -publish"));
+    let server = Server::started(recipe).await?;
+    let url = with_user(&server, "mute");
+    let (one, other) = (locks(&url).await?, locks(&url).await?);
+    let held = one.lock("x").acquire().await?;
+    let next = tokio::spawn(other.lock("x").acquire());
+    crate::faults::waits(&one, "x").await?;
+    held.release().await?;
+    // It finds out at its next look.
+    next.await??.release().await?;
+    Ok(())
+}
+
+#[test]
+fn without_a_runtime_it_says_so() {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let connecting = std::pin::pin!(RedisBackend::connect("redis://127.0.0.1:1"));
+    let std::task::Poll::Ready(Err(error)) = connecting.poll(&mut context) else {
+        panic!("connected without a runtime");
+    };
+    assert_told(&error, ErrorKind::Misconfigured, "tokio runtime");
+}

@@ -29,7 +29,6 @@ if not holds and not waits then
 end
 local arrival = next_number()
 entry = (holds and arrival or '0') .. ' ' .. table.concat({ wanted, arrival, ARGV[5], ARGV[6] }, ' ')
-standing = standing + 1
 if holds then
   redis.call('HSET', record, 'last', arrival, 'mode', wanted, id, entry)
 else

@@ -17,7 +17,7 @@ if ARGV[2] == '1' then
     end
   end
   redis.call('HSET', record, 'left', table.concat(still, ' '))
-  keep(record, LATE)
+  keep_record(LATE)
 end
 grant()
 return answer(stood)

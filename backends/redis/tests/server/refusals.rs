@@ -1,7 +1,9 @@
 use std::error::Error as _;
+use std::time::Duration;
 
 use anyhow::Result;
-use distlock_core::{Error, ErrorKind};
+use distlock_core::backend::{Attempt, Backend, ClaimRequest, Patience, Released};
+use distlock_core::{Error, ErrorKind, Mode, Name, Ttl};
 use distlock_redis::RedisBackend;
 use distlock_testbed::{Redis, RedisPair, Server};
 
@@ -178,13 +180,24 @@ async fn a_user_who_may_not_publish_hands_over_all_the_same() -> Result<()> {
     let recipe = Redis::new().setting(&format!("user mute on >{PASSWORD} ~* &* +@all -publish"));
     let server = Server::started(recipe).await?;
     let url = with_user(&server, "mute");
-    let (one, other) = (locks(&url).await?, locks(&url).await?);
-    let held = one.lock("x").acquire().await?;
-    let next = tokio::spawn(other.lock("x").acquire());
-    crate::faults::waits(&one, "x").await?;
-    held.release().await?;
+    let backend = RedisBackend::connect(&url).await?;
+    let ttl = Ttl::new(Duration::from_secs(60), backend.capabilities())?;
+    let claim = || {
+        let name = Name::new("x")?;
+        backend.claim(ClaimRequest::new(name, Mode::Exclusive, ttl))
+    };
+    let (mut holder, mut waiter) = (claim()?, claim()?);
+    let (patience, _end) = Patience::unlimited(Duration::from_secs(20));
+    assert!(matches!(holder.attempt(&patience).await?, Attempt::Held(_)));
+    assert!(matches!(
+        waiter.attempt(&patience).await?,
+        Attempt::Blocked(_)
+    ));
+    let released = holder.release(patience.deadline()).await?;
+    assert_eq!(released, Released::Held);
     // It finds out at its next look.
-    next.await??.release().await?;
+    assert!(matches!(waiter.attempt(&patience).await?, Attempt::Held(_)));
+    waiter.release(patience.deadline()).await?;
     Ok(())
 }
 

@@ -39,16 +39,16 @@ impl Connection {
         })
     }
 
-    pub(crate) async fn run(&mut self, invocation: &Invocation) -> RedisResult<Value> {
+    pub(crate) async fn run(&mut self, invocation: &Invocation<'_>) -> RedisResult<Value> {
         self.set_silent_since(Some(Moment::now()));
         let mut answer = self
             .multiplexed
-            .req_packed_command(&invocation.by_hash)
+            .req_packed_command(&invocation.by_hash())
             .await;
         if is_unknown_script(&answer) {
             answer = self
                 .multiplexed
-                .req_packed_command(&invocation.in_full)
+                .req_packed_command(&invocation.in_full())
                 .await;
         }
         self.set_silent_since(None);

@@ -145,7 +145,8 @@ impl Backend for RedisBackend {
     }
 
     async fn inspect(&self, name: &Name, by: Deadline) -> Result<LockState> {
-        let invocation = INSPECT.invocation(&Keys::of(name), &[]);
-        state::of(&self.link.run(invocation, by).await?.value)
+        let keys = Keys::of(name);
+        let shown = self.link.run(INSPECT.invocation(&keys, &[]), by).await?;
+        state::of(&shown.value)
     }
 }

@@ -62,7 +62,7 @@ impl Link {
     /// Has a script run.
     pub(crate) async fn run(
         self: &Arc<Self>,
-        invocation: Invocation,
+        invocation: Invocation<'_>,
         by: Deadline,
     ) -> Result<Answered> {
         let mut asked = None;

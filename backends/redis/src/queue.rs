@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::strange;
 use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{ENTER, Invocation, LEAVE, RENEW};
+use crate::link::{Answered, Link};
+use crate::script::{ENTER, LEAVE, RENEW, Script};
 
 /// One claim's view of its name's queue on the server.
 #[derive(Debug)]
@@ -17,9 +17,9 @@ pub(crate) struct Queue {
     link: Arc<Link>,
     keys: Keys,
     id: String,
-    ttl: String,
-    mode: String,
-    details: String,
+    mode: Mode,
+    /// What the server keeps of it: "ttl mode channel details".
+    request: String,
 }
 
 /// What `inspect` shows of a claim, kept by the server unread.
@@ -53,81 +53,79 @@ impl Queue {
             link: Arc::clone(link),
             keys: Keys::of(&request.name),
             id: format!("{:032x}", request.id),
-            ttl: request.ttl.get().as_micros().to_string(),
-            mode: to_text(request.mode)?,
-            details: serde_json::to_string(&details).expect("text always serialises"),
+            mode: request.mode,
+            request: format!(
+                "{:016} {} {} {}",
+                request.ttl.get().as_micros(),
+                to_text(request.mode)?,
+                link.channel(),
+                serde_json::to_string(&details).expect("text always serialises"),
+            ),
         })
     }
 
     /// Takes the place at the end, or refreshes the one that the claim has.
     pub(crate) async fn enter(&self, wait: bool, by: Deadline) -> Result<Found> {
         let wait = if wait { "1" } else { "0" };
-        let channel = self.link.channel();
-        let arguments = [
-            &self.id,
-            &self.ttl,
-            &self.mode,
-            wait,
-            channel,
-            &self.details,
-        ];
-        self.ask(ENTER.invocation(&self.keys, &arguments), by).await
+        self.ask(&ENTER, &[&self.id, &self.request, wait], by).await
     }
 
     pub(crate) async fn renew(&self, by: Deadline) -> Result<Found> {
-        self.ask(RENEW.invocation(&self.keys, &[&self.id, &self.ttl]), by)
-            .await
+        self.ask(&RENEW, &[&self.id], by).await
     }
 
     /// Leaves; `unsure`, so that what comes late of this claim comes to nothing.
     pub(crate) async fn leave(&self, unsure: bool, by: Deadline) -> Result<Found> {
         let unsure = if unsure { "1" } else { "0" };
-        self.ask(LEAVE.invocation(&self.keys, &[&self.id, unsure]), by)
-            .await
+        self.ask(&LEAVE, &[&self.id, unsure], by).await
     }
 
-    async fn ask(&self, invocation: Invocation, by: Deadline) -> Result<Found> {
-        let answered = self.link.run(invocation, by).await?;
-        let place = self.place(&answered.value)?;
-        let sent = answered.sent;
+    async fn ask(
+        &self,
+        script: &'static Script,
+        arguments: &[&str],
+        by: Deadline,
+    ) -> Result<Found> {
+        let invocation = script.invocation(&self.keys, arguments);
+        let Answered { value, sent } = self.link.run(invocation, by).await?;
+        let place = self.place(text(&value)?)?;
         Ok(Found { place, sent })
     }
 
-    fn place(&self, value: &Value) -> Result<Place> {
-        let Value::Array(words) = value else {
-            return Err(strange("no list"));
-        };
+    fn place(&self, answer: &str) -> Result<Place> {
+        let words: Vec<_> = answer.split(' ').collect();
         match words.as_slice() {
-            [Value::BulkString(word)] if word == b"absent" => Ok(Place::Absent),
-            [Value::BulkString(word), number] if word == b"held" => Ok(Place::Held {
+            ["absent"] => Ok(Place::Absent),
+            ["held", number] => Ok(Place::Held {
                 number: whole(number)?,
             }),
-            [Value::BulkString(word), arrival, recheck] if word == b"waiting" => {
-                Ok(Place::Waiting {
-                    arrival: whole(arrival)?,
-                    recheck: Duration::from_micros(whole(recheck)?),
-                })
-            }
-            [Value::BulkString(word), Value::BulkString(other)] if word == b"conflict" => {
-                let other = to_mode(&String::from_utf8_lossy(other))?;
-                let mode = to_mode(&self.mode)?;
-                Err(Error::new(
-                    ErrorKind::Conflict,
-                    format!("asked for as {mode}, in use as {other}; use another name"),
-                ))
-            }
-            _ => Err(strange("a list of something else")),
+            ["waiting", arrival, recheck] => Ok(Place::Waiting {
+                arrival: whole(arrival)?,
+                recheck: Duration::from_micros(whole(recheck)?),
+            }),
+            ["conflict", other] => Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "asked for as {}, in use as {}; use another name",
+                    self.mode,
+                    to_mode(other)?
+                ),
+            )),
+            _ => Err(strange("something else")),
         }
     }
 }
 
-pub(crate) fn whole(value: &Value) -> Result<u64> {
+pub(crate) fn text(value: &Value) -> Result<&str> {
     match value {
-        Value::Int(number) => u64::try_from(*number).map_err(|_| strange("a negative number")),
-        _ => Err(strange("no number")),
+        Value::BulkString(text) => std::str::from_utf8(text).map_err(|_| strange("no text")),
+        _ => Err(strange("no text")),
     }
 }
 
+pub(crate) fn whole(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| strange("no number"))
+}
 fn to_text(mode: Mode) -> Result<String> {
     match mode {
         Mode::Exclusive => Ok("exclusive".to_owned()),

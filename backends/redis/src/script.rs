@@ -11,11 +11,10 @@ pub(crate) struct Script {
 }
 
 /// One run of a script.
-pub(crate) struct Invocation {
-    /// For a server that has the script.
-    pub(crate) by_hash: Cmd,
-    /// For one that has not, or has forgotten it.
-    pub(crate) in_full: Cmd,
+pub(crate) struct Invocation<'a> {
+    script: &'static Script,
+    keys: &'a Keys,
+    arguments: &'a [&'a str],
 }
 
 macro_rules! script {
@@ -28,23 +27,44 @@ macro_rules! script {
     }};
 }
 
-pub(crate) static ENTER: Script = script!("queue.lua", "enter.lua");
-pub(crate) static RENEW: Script = script!("queue.lua", "renew.lua");
-pub(crate) static LEAVE: Script = script!("queue.lua", "leave.lua");
+pub(crate) static ENTER: Script =
+    script!("record.lua", "enter_alone.lua", "queue.lua", "enter.lua");
+pub(crate) static RENEW: Script =
+    script!("record.lua", "renew_alone.lua", "queue.lua", "renew.lua");
+pub(crate) static LEAVE: Script =
+    script!("record.lua", "leave_alone.lua", "queue.lua", "leave.lua");
 pub(crate) static INSPECT: Script = script!("inspect.lua");
 
 impl Script {
-    pub(crate) fn invocation(&self, keys: &Keys, arguments: &[&str]) -> Invocation {
-        let command = |verb, script: &str| {
-            let mut command = redis::cmd(verb);
-            command.arg(script).arg(3);
-            command.arg(&keys.record).arg(&keys.line).arg(&keys.ends);
-            command.arg(arguments);
-            command
-        };
+    pub(crate) fn invocation<'a>(
+        &'static self,
+        keys: &'a Keys,
+        arguments: &'a [&'a str],
+    ) -> Invocation<'a> {
         Invocation {
-            by_hash: command("EVALSHA", &self.hash),
-            in_full: command("EVAL", self.source),
+            script: self,
+            keys,
+            arguments,
         }
+    }
+}
+
+impl Invocation<'_> {
+    /// For a server that has the script.
+    pub(crate) fn by_hash(&self) -> Cmd {
+        self.command("EVALSHA", &self.script.hash)
+    }
+
+    /// For one that has not, or has forgotten it.
+    pub(crate) fn in_full(&self) -> Cmd {
+        self.command("EVAL", self.script.source)
+    }
+
+    fn command(&self, verb: &str, script: &str) -> Cmd {
+        let Keys { record, line, ends } = self.keys;
+        let mut command = redis::cmd(verb);
+        command.arg(script).arg(3).arg(record).arg(line).arg(ends);
+        command.arg(self.arguments);
+        command
     }
 }

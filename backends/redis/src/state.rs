@@ -4,7 +4,7 @@ use distlock_core::{Entry, FencingToken, LockState, Result};
 use redis::Value;
 
 use crate::error::strange;
-use crate::queue::{Details, to_mode, whole};
+use crate::queue::{Details, text, to_mode, whole};
 
 /// What the server showed of a name.
 pub(crate) fn of(shown: &Value) -> Result<LockState> {
@@ -14,7 +14,7 @@ pub(crate) fn of(shown: &Value) -> Result<LockState> {
     let [now, standing @ ..] = shown.as_slice() else {
         return Err(strange("an empty list"));
     };
-    let now = whole(now)?;
+    let now = moment(now)?;
     let mut standing = standing
         .iter()
         .map(|standing| Standing::of(standing, now))
@@ -27,6 +27,13 @@ pub(crate) fn of(shown: &Value) -> Result<LockState> {
     Ok(LockState::new(holders, waiters))
 }
 
+fn moment(value: &Value) -> Result<u64> {
+    match value {
+        Value::Int(moment) => u64::try_from(*moment).map_err(|_| strange("a negative number")),
+        _ => Err(strange("no number")),
+    }
+}
+
 struct Standing {
     /// Of the grant, or else of the arrival: both are numbered from one counter.
     order: u64,
@@ -34,21 +41,19 @@ struct Standing {
 }
 
 impl Standing {
-    /// Reads when it expires, and "number mode arrival channel details".
+    /// Reads when it expires, and "number arrival ttl mode channel details".
     fn of(standing: &Value, now: u64) -> Result<Self> {
         let Value::Array(parts) = standing else {
             return Err(strange("no entry"));
         };
-        let [expires, Value::BulkString(known)] = parts.as_slice() else {
+        let [expires, known] = parts.as_slice() else {
             return Err(strange("an entry of something else"));
         };
-        let known = std::str::from_utf8(known).map_err(|_| strange("no text"))?;
-        let words: Vec<_> = known.splitn(5, ' ').collect();
-        let [number, mode, arrival, _channel, details] = words.as_slice() else {
+        let words: Vec<_> = text(known)?.splitn(6, ' ').collect();
+        let [number, arrival, _ttl, mode, _channel, details] = words.as_slice() else {
             return Err(strange("half an entry"));
         };
-        let count = |text: &str| text.parse().map_err(|_| strange("no number"));
-        let (number, arrival) = (count(number)?, count(arrival)?);
+        let (number, arrival) = (whole(number)?, whole(arrival)?);
         let details: Details =
             serde_json::from_str(details).map_err(|_| strange("details that are none"))?;
         let since = |earlier: u64, later: u64| Duration::from_micros(later.saturating_sub(earlier));
@@ -59,7 +64,7 @@ impl Standing {
             entry.token = Some(FencingToken::from_number(number)?);
         }
         entry.age = Some(since(arrival, now));
-        entry.expires_in = Some(since(now, whole(expires)?));
+        entry.expires_in = Some(since(now, moment(expires)?));
         let order = number.max(arrival);
         Ok(Self { order, entry })
     }

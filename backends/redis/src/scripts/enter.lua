@@ -1,23 +1,25 @@
+
 -- Takes the place at the end, or refreshes the place that this id has. One that does not wait stays
 -- only if that grants it the name.
--- ARGV: id, ttl, mode, whether it waits, channel, details
+-- ARGV: id, request, whether it waits
 
-local ttl, wanted, waits = tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1'
+local ttl, wanted = string.match(ARGV[2], '^(%d+) (%S+)')
+local waits = ARGV[3] == '1'
 
 drop_expired()
 if standing > 0 and mode and not mixes(wanted) then
-  return answer({ 'conflict', mode })
+  return answer('conflict ' .. mode)
 end
-if string.find(left, id, 1, true) then
-  return answer({ 'absent' })
+if left and string.find(left, id, 1, true) then
+  return answer('absent')
 end
 
+drop_what_is_torn()
 if entry then
   if waits or not is_waiting() then
-    refresh(ttl)
+    refresh()
   else
     drop(id)
-    entry = false
     grant()
   end
   return answer(place())
@@ -25,17 +27,28 @@ end
 
 local holds = waiting == 0 and may_join(wanted)
 if not holds and not waits then
-  return answer({ 'absent' })
+  return answer('absent')
 end
-local arrival = next_number()
-entry = (holds and arrival or '0') .. ' ' .. table.concat({ wanted, arrival, ARGV[5], ARGV[6] }, ' ')
+if alone then
+  join_the_many()
+end
+take_number()
+local longer = keeps_longer(ttl)
+entry = (holds and last or NONE) .. ' ' .. last .. ' ' .. ARGV[2]
+redis.call('HSET', record, 'last', last, 'kept', kept, id, entry)
 if holds then
-  redis.call('HSET', record, 'last', arrival, 'mode', wanted, id, entry)
+  redis.call('HSET', record, 'mode', wanted)
 else
-  redis.call('HSET', record, 'last', arrival, id, entry)
-  redis.call('ZADD', line, arrival, id)
-  waiting = waiting + 1
+  redis.call('ZADD', line, last, id)
 end
 redis.call('ZADD', ends, now + ttl, id)
-keep_all(ttl)
+if longer then
+  keep(record)
+end
+if longer or standing == 0 then
+  keep(ends)
+end
+if longer or (waiting == 0 and not holds) then
+  keep(line)
+end
 return answer(place())

@@ -1,8 +1,10 @@
+
 -- Extends a hold by its TTL. One that waits is left as it is.
--- ARGV: id, ttl
+-- ARGV: id
 
 drop_expired()
+drop_what_is_torn()
 if entry and not is_waiting() then
-  refresh(tonumber(ARGV[2]))
+  refresh()
 end
 return answer(place())

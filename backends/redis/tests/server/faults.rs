@@ -134,21 +134,24 @@ async fn a_server_that_lost_its_data_ends_the_hold_and_gives_greater_tokens() ->
 async fn what_an_operator_deletes_is_lost_and_tokens_grow_all_the_same() -> Result<()> {
     let server = Server::started(Redis::new()).await?;
     let locks = locks(&server.url()).await?;
-    for deletion in [
-        ["DEL", "distlock:{x}"].as_slice(),
-        ["DEL", "distlock:{x}:ends"].as_slice(),
-        ["FLUSHALL"].as_slice(),
+    for (holders, deletion) in [
+        (1, ["DEL", "distlock:{x}"].as_slice()),
+        (2, ["DEL", "distlock:{x}"].as_slice()),
+        (2, ["DEL", "distlock:{x}:ends"].as_slice()),
+        (2, ["FLUSHALL"].as_slice()),
     ] {
-        let held = locks.lock("x").acquire().await?;
-        let token = held.token();
+        let mut held = Vec::new();
+        for _ in 0..holders {
+            held.push(locks.rw_lock("x").read().await?);
+        }
         let () = server.command(deletion).await?;
-        assert_eq!(
-            timeout(SOON, held.lost()).await?,
-            Loss::Revoked,
-            "{deletion:?}"
-        );
+        for held in &held {
+            let loss = timeout(SOON, held.lost()).await?;
+            assert_eq!(loss, Loss::Revoked, "{holders} {deletion:?}");
+        }
         let next = timeout(SOON, locks.lock("x").acquire()).await??;
-        assert!(next.token() > token, "{deletion:?}");
+        let greatest = held.iter().map(Guard::token).max();
+        assert!(Some(next.token()) > greatest, "{holders} {deletion:?}");
         next.release().await?;
     }
     Ok(())

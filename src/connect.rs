@@ -13,6 +13,9 @@ use crate::{Error, ErrorKind, Locks, Result};
 /// | `memory:` | this process, **a new store at each call**; to share one, clone a [`MemoryBackend`](crate::memory::MemoryBackend) | |
 /// | `redis://user:password@host:6379/0` | the server there, and its database of that number | `redis` |
 /// | `redis+unix:///run/redis.sock` | the server at that socket | `redis` |
+/// | `redis-cluster://user:password@host:6379` | the cluster of which that server is one | `redis` |
+/// | `redis-sentinel://user:password@host:26379/0?primary=name` | the server that the sentinel there takes for the primary of that name | `redis` |
+/// | `rediss://…`, `rediss-cluster://…`, `rediss-sentinel://…` | the same by TLS | `redis-tls` |
 /// | `sqlite:///var/lib/app/locks.db` | the file at that absolute path: three slashes | `sqlite` |
 /// | `sqlite:locks.db` | the file at that path relative to the working directory | `sqlite` |
 ///
@@ -23,6 +26,8 @@ use crate::{Error, ErrorKind, Locks, Result};
 /// | `ttl` | all | as [`LocksBuilder::ttl`](crate::LocksBuilder::ttl): `10s`, `1m 30s`, `500ms` |
 /// | `namespace` | all | as [`LocksBuilder::namespace`](crate::LocksBuilder::namespace) |
 /// | `label` | all | as [`LocksBuilder::label`](crate::LocksBuilder::label) |
+/// | `nodes` | `redis-cluster`, `redis-sentinel` | further servers of the cluster, or further sentinels: `host:port,host:port` |
+/// | `primary` | `redis-sentinel` | the name by which the sentinels know the primary |
 /// | `machine` | `sqlite` | what identifies this machine, as `SqliteOptions::machine` |
 ///
 /// Paths and values are percent-encoded UTF-8 (`%20` is a space, `%40` an `@`, and `+` is a plus).

@@ -27,22 +27,13 @@ pub(crate) const STORES: &[Store] = &[
         options: &[],
         open: Ok(memory),
     },
-    Store {
-        scheme: "redis",
-        options: &[],
-        #[cfg(feature = "redis")]
-        open: Ok(redis),
-        #[cfg(not(feature = "redis"))]
-        open: Err("redis"),
-    },
-    Store {
-        scheme: "redis+unix",
-        options: &[],
-        #[cfg(feature = "redis")]
-        open: Ok(redis),
-        #[cfg(not(feature = "redis"))]
-        open: Err("redis"),
-    },
+    redis("redis", &[]),
+    redis("redis+unix", &[]),
+    redis("redis-cluster", &["nodes"]),
+    redis("redis-sentinel", &["nodes", "primary"]),
+    rediss("rediss", &[]),
+    rediss("rediss-cluster", &["nodes"]),
+    rediss("rediss-sentinel", &["nodes", "primary"]),
     Store {
         scheme: "sqlite",
         options: &["machine"],
@@ -60,10 +51,32 @@ fn memory(url: &StoreUrl) -> Opening<'_> {
     })
 }
 
+const fn redis(scheme: &'static str, options: &'static [&'static str]) -> Store {
+    Store {
+        scheme,
+        options,
+        #[cfg(feature = "redis")]
+        open: Ok(open_redis),
+        #[cfg(not(feature = "redis"))]
+        open: Err("redis"),
+    }
+}
+
+const fn rediss(scheme: &'static str, options: &'static [&'static str]) -> Store {
+    Store {
+        scheme,
+        options,
+        #[cfg(feature = "redis-tls")]
+        open: Ok(open_redis),
+        #[cfg(not(feature = "redis-tls"))]
+        open: Err("redis-tls"),
+    }
+}
+
 #[cfg(feature = "redis")]
-fn redis(url: &StoreUrl) -> Opening<'_> {
+fn open_redis(url: &StoreUrl) -> Opening<'_> {
     Box::pin(async {
-        let backend = crate::redis::RedisBackend::connect(&url.without_options()).await?;
+        let backend = crate::redis::RedisBackend::connect(&url.for_its_store()).await?;
         Ok(Arc::new(backend) as _)
     })
 }

@@ -121,11 +121,15 @@ impl StoreUrl {
         Ok(path)
     }
 
-    /// The URL as the client of its server reads it, which knows nothing of our options.
+    /// The URL as its store reads it, which knows nothing of the options that all stores have.
     #[cfg(feature = "redis")]
-    pub(crate) fn without_options(&self) -> String {
+    pub(crate) fn for_its_store(&self) -> String {
         let mut url = self.url.clone();
         url.set_query(None);
+        let options = self.options.iter();
+        for (name, value) in options.filter(|(name, _)| self.store.options.contains(name)) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
         url.into()
     }
 

@@ -183,6 +183,20 @@ async fn redis_tells_its_feature_where_that_is_off() {
     }
 }
 
+#[cfg(not(feature = "redis-tls"))]
+#[tokio::test]
+async fn tls_tells_its_feature_where_that_is_off() {
+    for url in [
+        "rediss://user:hunter2@host",
+        "rediss-cluster://user:hunter2@host",
+        "rediss-sentinel://user:hunter2@host?primary=one",
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        let says = "cargo feature `redis-tls`";
+        check(url, ErrorKind::Misconfigured, says, &error);
+    }
+}
+
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn a_redis_has_a_host_or_a_socket_and_no_option_of_its_client() {
@@ -197,6 +211,20 @@ async fn a_redis_has_a_host_or_a_socket_and_no_option_of_its_client() {
         ("redis+unix://", "redis+unix:///"),
         ("redis+unix://host/run/redis.sock", "redis+unix:///"),
         ("redis+unix:///run/redis.sock?pass=hunter2", "`pass`"),
+        ("redis-cluster:", "redis-cluster://host"),
+        ("redis-cluster://", "redis-cluster://host"),
+        ("redis-cluster://host?nodes=:1", "`nodes`"),
+        ("redis-cluster://host?nodes=one,two:port", "`nodes`"),
+        ("redis-cluster://host?nodes=one/0", "`nodes`"),
+        ("redis-cluster://host?nodes=user:hunter2%40one", "`nodes`"),
+        ("redis-cluster://host?primary=one", "`primary`"),
+        ("redis-cluster://user:hunter2@host:port", "cannot be read"),
+        ("redis-sentinel://user:hunter2@host", "?primary="),
+        ("redis-sentinel://?primary=one", "redis-sentinel://host"),
+        (
+            "redis-sentinel://user:hunter2@host/zero?primary=one",
+            "redis-sentinel://host",
+        ),
     ] {
         let error = distlock::connect(url).await.expect_err(url);
         check(url, ErrorKind::InvalidInput, says, &error);
@@ -209,9 +237,11 @@ async fn a_redis_that_is_not_there_is_unavailable() {
     for url in [
         "redis://user:hunter2@127.0.0.1:1/0?ttl=5s",
         "redis+unix:///nowhere/redis.sock",
+        "redis-cluster://user:hunter2@127.0.0.1:1?nodes=127.0.0.1:2",
+        "redis-sentinel://user:hunter2@127.0.0.1:1/0?primary=one&nodes=127.0.0.1:2",
     ] {
         let error = distlock::connect(url).await.expect_err(url);
-        check(url, ErrorKind::Unavailable, "cannot be reached", &error);
+        check(url, ErrorKind::Unavailable, "reached", &error);
     }
 }
 

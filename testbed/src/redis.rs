@@ -175,6 +175,17 @@ fn program() -> Launch {
     Launch::new(std::env::var_os(Redis::PROGRAM).unwrap_or_else(|| "redis-server".into()))
 }
 
+/// One URL for all of these: that of the first, with the hosts of the others as `nodes`.
+fn url_of_all(kind: &str, urls: &[String], options: &str) -> String {
+    let (scheme, first) = urls[0].split_once("://").unwrap_or_default();
+    let host = |url: &String| url.rsplit(['/', '@']).next().map(str::to_owned);
+    let nodes: Vec<_> = urls[1..].iter().filter_map(host).collect();
+    format!(
+        "{scheme}-{kind}://{first}?{options}nodes={}",
+        nodes.join(",")
+    )
+}
+
 async fn query<T: FromRedisValue>(client: &Client, words: &[&str]) -> Result<T> {
     let mut connection = client.get_multiplexed_async_connection().await?;
     Ok(Cmd::new().arg(words).query_async(&mut connection).await?)

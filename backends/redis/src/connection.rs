@@ -2,9 +2,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use distlock_core::Moment;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisResult, ServerErrorKind, Value};
+use redis::{ErrorKind, PushInfo, RedisResult, ServerErrorKind, Value};
 
+use crate::route::{Route, Wire};
 use crate::script::Invocation;
 
 /// A connection to the server, which has subscribed to this client's channel.
@@ -12,7 +12,7 @@ use crate::script::Invocation;
 pub(crate) struct Connection {
     /// Which one of its link.
     pub(crate) number: u64,
-    multiplexed: MultiplexedConnection,
+    wire: Wire,
     /// Since when something was asked and nothing answered.
     silent_since: Arc<Mutex<Option<Moment>>>,
 }
@@ -23,33 +23,33 @@ impl Connection {
     const SILENCE: Duration = Duration::from_secs(1);
 
     pub(crate) async fn made(
-        client: &Client,
-        config: &AsyncConnectionConfig,
+        route: &Route,
         number: u64,
         channel: &str,
+        hear: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> RedisResult<Self> {
-        let mut multiplexed = client
-            .get_multiplexed_async_connection_with_config(config)
-            .await?;
-        multiplexed.subscribe(channel).await?;
+        let mut wire = route.connect(hear).await?;
+        wire.subscribe(channel).await?;
         Ok(Self {
             number,
-            multiplexed,
+            wire,
             silent_since: Arc::default(),
         })
     }
 
+    /// What the server says of itself. Those of a cluster are checked by its client.
+    pub(crate) async fn greeting(&mut self) -> RedisResult<Option<Value>> {
+        match self.wire {
+            Wire::Server(_) => self.wire.ask(&redis::cmd("HELLO")).await.map(Some),
+            Wire::Cluster(_) => Ok(None),
+        }
+    }
+
     pub(crate) async fn run(&mut self, invocation: &Invocation<'_>) -> RedisResult<Value> {
         self.set_silent_since(Some(Moment::now()));
-        let mut answer = self
-            .multiplexed
-            .req_packed_command(&invocation.by_hash())
-            .await;
+        let mut answer = self.wire.ask(&invocation.by_hash()).await;
         if is_unknown_script(&answer) {
-            answer = self
-                .multiplexed
-                .req_packed_command(&invocation.in_full())
-                .await;
+            answer = self.wire.ask(&invocation.in_full()).await;
         }
         self.set_silent_since(None);
         answer.and_then(Value::extract_error)

@@ -28,9 +28,40 @@ fn told(error: &RedisError) -> (ErrorKind, &'static str) {
             ErrorKind::InvalidInput,
             "the client cannot be used as it is set up",
         ),
+        Redis::Io if is_of_tls(error) => (
+            ErrorKind::Misconfigured,
+            "the server and this program do not come to trust each other by TLS",
+        ),
         Redis::Io => (ErrorKind::Unavailable, "the server cannot be reached"),
+        Redis::ClusterConnectionNotFound => (
+            ErrorKind::Unavailable,
+            "no server of the cluster can be reached",
+        ),
+        Redis::MasterNameNotFoundBySentinel => (
+            ErrorKind::Unavailable,
+            "no sentinel knows a primary of that name",
+        ),
         _ => of_code(code(error)),
     }
+}
+
+/// Whether a certificate, or another part of TLS, is what fails.
+#[cfg(feature = "tls")]
+fn is_of_tls(error: &RedisError) -> bool {
+    use std::error::Error;
+    use std::io;
+    use std::sync::Arc;
+
+    type Shared = Arc<dyn Error + Send + Sync>;
+    let source = error.source().and_then(|it| it.downcast_ref::<Shared>());
+    let failure = source.and_then(|it| it.downcast_ref::<io::Error>());
+    let cause = failure.and_then(io::Error::get_ref);
+    cause.is_some_and(|it| it.is::<rustls::Error>())
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_of_tls(_error: &RedisError) -> bool {
+    false
 }
 
 const REFUSED_USER: (ErrorKind, &str) = (
@@ -66,10 +97,15 @@ fn of_code(code: &str) -> (ErrorKind, &'static str) {
         "BUSY" | "LOADING" | "MASTERDOWN" | "TRYAGAIN" => {
             (ErrorKind::Unavailable, "the server is busy")
         }
+        "no cluster" => (
+            ErrorKind::Misconfigured,
+            "the server is none of a cluster; use a URL that begins with `redis:`",
+        ),
         "CLUSTERDOWN" => (ErrorKind::Unavailable, "the cluster is down"),
         "MOVED" | "ASK" => (
             ErrorKind::Misconfigured,
-            "the server is one of a cluster, and this name is kept by another of its servers",
+            "the server is one of a cluster, and this name is kept by another of its servers; \
+             use a URL that begins with `redis-cluster:`",
         ),
         _ => (ErrorKind::Unexpected, "the server refused"),
     }
@@ -77,7 +113,8 @@ fn of_code(code: &str) -> (ErrorKind, &'static str) {
 
 /// The error's code, which older servers hide in the text when a script was running.
 fn code(error: &RedisError) -> &str {
-    const IN_TEXT: [(&str, &str); 7] = [
+    const IN_TEXT: [(&str, &str); 8] = [
+        ("cluster support disabled", "no cluster"),
         ("user executing the script can't run", "NOPERM"),
         ("NOPERM ", "NOPERM"),
         ("OOM ", "OOM"),

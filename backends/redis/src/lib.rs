@@ -1,5 +1,5 @@
 //! The Redis store of [distlock](https://docs.rs/distlock): locks for all that reach one Redis or
-//! Valkey server.
+//! Valkey: a server, a cluster, or the primary that sentinels watch over.
 //!
 //! ```no_run
 //! use distlock_core::Locks;
@@ -21,7 +21,8 @@
 //!   fencing token.
 //! * **The server's clock.** TTLs run on it, so it must be slewed, not stepped. Numbers are never
 //!   behind it: where data was lost, tokens go on growing as long as the clock of the server is not
-//!   behind the last grant (`Fencing::ClockAssumed`).
+//!   behind the last grant (`Fencing::ClockAssumed`). Where another server may take over a name, in
+//!   a cluster or after a failover, their clocks must agree.
 //!
 //! # How it works
 //! The line of those who hold and wait is kept by the server. A script a verb (enter, renew, leave)
@@ -31,18 +32,28 @@
 //! expire sooner.
 //!
 //! A client has one connection, on which requests go out together and grants come in (RESP3). It is
-//! made anew when it breaks, or when the server leaves it unanswered for long.
+//! made anew when it breaks, or when the server leaves it unanswered for long; with sentinels, they
+//! are asked each time who is the primary. In a cluster there is a connection to each primary, and
+//! requests go to the one that keeps the name.
 //!
-//! A name has up to three keys, in one slot of a cluster: `namespace:{name}` and, while somebody
-//! holds or waits, the same with `:ends` and `:line`. They are gone a day after the last use of the
-//! name.
+//! A name has up to three keys, in one slot of a cluster: `namespace:{name}` and, while more than
+//! one hold or wait, the same with `:ends` and `:line`. They are gone a day, or an hour more, after
+//! the last expiry.
+//!
+//! # Features
+//! `tls`: `rediss://`, by rustls with the authorities that the system trusts, and with ring for its
+//! cryptography unless the program has chosen another. Other authorities, and certificates of
+//! clients, are said to a client of the `redis` crate ([`RedisBackend::new`]).
 
+mod address;
 mod claim;
 mod connection;
 mod error;
+mod greeting;
 mod keys;
 mod link;
 mod queue;
+mod route;
 mod script;
 mod state;
 mod waiters;
@@ -55,12 +66,15 @@ use distlock_core::backend::{Backend, Claim, ClaimRequest};
 use distlock_core::{
     Capabilities, Deadline, Error, ErrorKind, Fair, Fencing, LockState, Name, Result,
 };
-use redis::{Client, IntoConnectionInfo, ProtocolVersion, RedisError};
+use redis::Client;
+use redis::cluster::ClusterClient;
+use redis::sentinel::SentinelClient;
 use tokio::runtime::Handle;
 
 use claim::RedisClaim;
 use keys::Keys;
 use link::Link;
+use route::Route;
 use script::INSPECT;
 
 /// Locks in a Redis or Valkey server. Clones share one connection.
@@ -71,21 +85,31 @@ pub struct RedisBackend {
 }
 
 impl RedisBackend {
-    /// Connects to the server at this URL: `redis://[user:password@]host[:port][/database]`, or
-    /// `redis+unix:///path/of/socket`.
+    /// Connects to what this URL names:
+    ///
+    /// * `redis://[user:password@]host[:port][/database]`, or `redis+unix:///path/of/socket`: a
+    ///   server.
+    /// * `redis-cluster://[user:password@]host[:port]?nodes=host:port,…`: a cluster, by the servers
+    ///   of it that are named.
+    /// * `redis-sentinel://[user:password@]host[:port][/database]?primary=name&nodes=host:port,…`:
+    ///   the server that these sentinels take for the primary of that name. User and password are
+    ///   the server's.
+    ///
+    /// With `rediss` for `redis`, by TLS, which takes the feature `tls`.
     ///
     /// # Errors
     /// * `InvalidInput`: the URL is none.
     /// * `Unauthorized`: the server refuses the user, the password, or the channel on which grants
     ///   are told.
-    /// * `Misconfigured`: the server is older than Redis 6; or there is no tokio runtime.
+    /// * `Misconfigured`: the server is older than Redis 6.2, a replica, a sentinel, or one of a
+    ///   cluster although the URL names none; the feature `tls` is off; or there is no tokio
+    ///   runtime.
     /// * `Unavailable`: it cannot be reached.
     ///
     /// # Cancel safety
     /// Dropping the future gives up the connection.
     pub async fn connect(url: &str) -> Result<Self> {
-        let client = url.into_connection_info().and_then(Client::open);
-        Self::new(client.map_err(no_url)?).await
+        Self::over(address::route(url)?).await
     }
 
     /// Connects by a client of the `redis` crate.
@@ -96,29 +120,42 @@ impl RedisBackend {
     /// # Cancel safety
     /// As for [`connect`](Self::connect).
     pub async fn new(client: Client) -> Result<Self> {
+        Self::over(Route::Server(client)).await
+    }
+
+    /// Connects to a cluster by a client of the `redis` crate, which must speak RESP3
+    /// ([`ClusterClientBuilder::use_protocol`](redis::cluster::ClusterClientBuilder)).
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// As for [`connect`](Self::connect).
+    pub async fn cluster(client: ClusterClient) -> Result<Self> {
+        Self::over(Route::Cluster(client)).await
+    }
+
+    /// Connects to the primary that sentinels know, by a client of the `redis` crate.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// As for [`connect`](Self::connect).
+    pub async fn sentinels(client: SentinelClient) -> Result<Self> {
+        Self::over(Route::sentinels(client)).await
+    }
+
+    async fn over(route: Route) -> Result<Self> {
         Handle::try_current().map_err(|error| {
             let message = "a connection is made within the tokio runtime that is to serve it";
             Error::new(ErrorKind::Misconfigured, message).with_source(error)
         })?;
-        let info = client.get_connection_info().clone();
-        // Grants come in on the connection on which requests go out.
-        let settings = info.redis_settings().clone();
-        let settings = settings.set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(settings)).map_err(error::of)?;
-        let link = Arc::new(Link::new(client));
+        let link = Arc::new(Link::new(route));
         link.connect().await?;
         let capabilities = capabilities();
         Ok(Self { capabilities, link })
     }
-}
-
-fn no_url(error: RedisError) -> Error {
-    Error::new(
-        ErrorKind::InvalidInput,
-        "a Redis server's URL is `redis://host:port/database`, with `user:password@` before the \
-         host where it takes one, or `redis+unix:///path/of/socket`",
-    )
-    .with_source(error)
 }
 
 fn capabilities() -> Capabilities {

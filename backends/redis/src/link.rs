@@ -4,18 +4,20 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use distlock_core::{Deadline, Error, ErrorKind, Moment, Result};
-use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, Value};
+use redis::{PushInfo, PushKind, Value};
 use tokio::sync::watch;
 
 use crate::connection::Connection;
 use crate::error;
+use crate::greeting;
+use crate::route::Route;
 use crate::script::Invocation;
 use crate::waiters::Waiters;
 
 /// The way to the server: one connection, on which requests go out and grants come in. It is made
 /// when it is needed, and anew after it broke.
 pub(crate) struct Link {
-    client: Client,
+    route: Route,
     /// Where grants to this client's claims are published.
     channel: String,
     waiters: Arc<Waiters>,
@@ -33,12 +35,12 @@ pub(crate) struct Answered {
 }
 
 impl Link {
-    /// How long the server may take to take up a connection.
-    const CONNECT: Duration = Duration::from_secs(2);
+    /// How long it may take to find a server that takes up a connection.
+    const CONNECT: Duration = Duration::from_secs(5);
 
-    pub(crate) fn new(client: Client) -> Self {
+    pub(crate) fn new(route: Route) -> Self {
         Self {
-            client,
+            route,
             channel: format!("distlock:{:016x}", fastrand::u64(..)),
             waiters: Arc::default(),
             connected: AtomicU64::new(0),
@@ -54,9 +56,16 @@ impl Link {
         &self.waiters
     }
 
-    /// Connects, if that is not done yet.
+    /// Connects, and checks that locks can be taken at the server. Later the same server may turn
+    /// out to be a replica for a while, which is no fault of who configured this.
     pub(crate) async fn connect(self: &Arc<Self>) -> Result<()> {
-        self.connection().await.map(drop)
+        let mut connection = self.connection().await?;
+        let by = Deadline::within(Self::CONNECT);
+        let greeting = by.bound(async { connection.greeting().await.map_err(error::of) });
+        match greeting.await? {
+            Some(greeting) => greeting::check(&greeting),
+            None => Ok(()),
+        }
     }
 
     /// Has a script run.
@@ -125,16 +134,10 @@ impl Link {
     async fn make_connection(self: &Arc<Self>) -> Result<Connection> {
         let number = self.connected.fetch_add(1, Ordering::Relaxed);
         let link = Arc::downgrade(self);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Self::CONNECT))
-            .set_response_timeout(None)
-            .set_push_sender(move |push: PushInfo| {
-                hear(&link, number, &push);
-                Ok::<_, redis::aio::SendError>(())
-            });
+        let hear = move |push| hear(&link, number, &push);
         let by = Deadline::within(Self::CONNECT);
         by.bound(async {
-            Connection::made(&self.client, &config, number, &self.channel)
+            Connection::made(&self.route, number, &self.channel, hear)
                 .await
                 .map_err(error::of)
         })

@@ -1,6 +1,6 @@
 use anyhow::{Result, ensure};
 
-use super::Redis;
+use super::{Redis, url_of_all};
 use crate::place::Place;
 use crate::port::Port;
 use crate::server::Server;
@@ -43,6 +43,12 @@ impl RedisCluster {
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
         self.members.iter().map(Server::url).collect()
+    }
+
+    /// The same in one.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url_of_all("cluster", &self.urls(), "")
     }
 
     /// Waits until all members know all others, and all slots are served.

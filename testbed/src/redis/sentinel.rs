@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, bail, ensure};
 use redis::{Client, FromRedisValue};
 
-use super::{Redis, RedisPair, pong, program, query};
+use super::{Redis, RedisPair, pong, program, query, url_of_all};
 use crate::launch::Launch;
 use crate::place::Place;
 use crate::recipe::Recipe;
@@ -57,6 +57,16 @@ impl RedisSentinels {
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
         self.sentinels.iter().map(Server::url).collect()
+    }
+
+    /// How clients reach the primary by asking the sentinels, in one URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let password = self.pair.primary.recipe().password.as_ref();
+        let user = password.map_or_else(String::new, |password| format!(":{password}@"));
+        let primary = format!("primary={}&", Self::NAME);
+        let url = url_of_all("sentinel", &self.urls(), &primary);
+        url.replacen("://", &format!("://{user}"), 1)
     }
 
     /// Who is primary, as all sentinels say that answer, and as it says itself.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{TTL, locks};
 
 /// What does not wait for a TTL is done long before this.
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// Waits until somebody stands in line at the server.
 pub(crate) async fn waits(locks: &Locks, name: &str) -> Result<()> {
@@ -25,7 +25,11 @@ pub(crate) async fn waits(locks: &Locks, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn acquired(locks: &Locks, name: &str, ttl: Duration) -> JoinHandle<distlock_core::Result<Guard>> {
+pub(crate) fn acquired(
+    locks: &Locks,
+    name: &str,
+    ttl: Duration,
+) -> JoinHandle<distlock_core::Result<Guard>> {
     tokio::spawn(locks.lock(name).ttl(ttl).acquire())
 }
 
@@ -174,14 +178,12 @@ async fn a_server_that_was_stopped_past_the_ttl_ends_the_hold() -> Result<()> {
 #[tokio::test]
 async fn a_promoted_replica_gives_greater_tokens() -> Result<()> {
     let pair = RedisPair::started(Redis::new).await?;
-    let (old, new) = (
-        locks(&pair.primary.url()).await?,
-        locks(&pair.replica.url()).await?,
-    );
+    let old = locks(&pair.primary.url()).await?;
     let held = old.lock("x").acquire().await?;
     let token = held.token();
     pair.primary.kill().await?;
     pair.promote().await?;
+    let new = locks(&pair.replica.url()).await?;
     assert_eq!(timeout(SOON, held.lost()).await?, Loss::Expired);
     let next = timeout(SOON, new.lock("x").acquire()).await??;
     assert!(next.token() > token);

@@ -3,6 +3,9 @@
 mod faults;
 mod keys;
 mod refusals;
+mod several;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 

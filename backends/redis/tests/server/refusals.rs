@@ -5,16 +5,18 @@ use anyhow::Result;
 use distlock_core::backend::{Attempt, Backend, ClaimRequest, Patience, Released};
 use distlock_core::{Error, ErrorKind, Mode, Name, Ttl};
 use distlock_redis::RedisBackend;
-use distlock_testbed::{Redis, RedisPair, Server};
+use distlock_testbed::{Redis, RedisCluster, RedisPair, RedisSentinels, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::locks;
 
 /// In each URL and each server's settings.
-const PASSWORD: &str = "hunter2";
+pub(crate) const PASSWORD: &str = "hunter2";
 
 /// That an error is of this kind, says this, and tells no password, nor does any that caused it.
 #[track_caller]
-fn assert_told(error: &Error, kind: ErrorKind, part: &str) {
+pub(crate) fn assert_told(error: &Error, kind: ErrorKind, part: &str) {
     assert_eq!(error.kind(), kind, "{error}");
     assert!(error.to_string().contains(part), "{error}");
     let mut told = format!("{error} {error:?}");
@@ -141,15 +143,85 @@ async fn a_key_of_something_else_is_left_as_it_is() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_replica_takes_no_locks() -> Result<()> {
+async fn a_server_that_takes_no_locks_is_refused_at_once() -> Result<()> {
+    let sentinels = RedisSentinels::started(1, Redis::new).await?;
+    let (pair, sentinel) = (&sentinels.pair, &sentinels.sentinels[0]);
+    for (url, told) in [
+        (pair.replica.url(), "read-only replica"),
+        (sentinel.url(), "`redis-sentinel:`"),
+    ] {
+        assert_told(&refused(&url).await, ErrorKind::Misconfigured, told);
+    }
+    let url = sentinels.url().replace("primary=", "primary=other");
+    let error = refused(&url).await;
+    assert_told(&error, ErrorKind::Unavailable, "primary of that name");
+    let url = pair.primary.url().replace("redis:", "redis-cluster:");
+    let error = refused(&url).await;
+    assert_told(&error, ErrorKind::Misconfigured, "none of a cluster");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_of_a_cluster_is_refused_by_itself() -> Result<()> {
+    let cluster = RedisCluster::started(Redis::new).await?;
+    let error = refused(&cluster.members[0].url()).await;
+    assert_told(&error, ErrorKind::Misconfigured, "`redis-cluster:`");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_primary_that_becomes_a_replica_takes_no_more_locks() -> Result<()> {
     let pair = RedisPair::started(Redis::new).await?;
-    let locks = locks(&pair.replica.url()).await?;
-    let error = locks
-        .lock("x")
-        .try_acquire()
-        .await
-        .expect_err("a lock at a replica");
+    let locks = locks(&pair.primary.url()).await?;
+    pair.promote().await?;
+    let (ip, port) = (pair.replica.address().ip(), pair.replica.address().port());
+    let replica_of = ["REPLICAOF", &ip.to_string(), &port.to_string()];
+    let () = pair.primary.command(&replica_of).await?;
+    let error = locks.lock("x").try_acquire().await.expect_err("a replica");
     assert_told(&error, ErrorKind::Unavailable, "read-only replica");
+    Ok(())
+}
+
+/// Greets as a server does that is of this version, or of before there were greetings.
+async fn impostor(greeting: &'static str) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut asked).await {
+                let asked = String::from_utf8_lossy(&asked[..length]);
+                for command in asked.split('*').skip(1) {
+                    let greets = command.contains("HELLO");
+                    let answer = if greets { greeting } else { "+OK\r\n" };
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+            }
+        }
+    });
+    Ok(format!("redis://{address}"))
+}
+
+#[tokio::test]
+async fn an_old_server_is_told_to_be_too_old() -> Result<()> {
+    let url = impostor("-ERR unknown command `HELLO`, with args beginning with: `3`\r\n").await?;
+    let error = refused(&url).await;
+    assert_told(&error, ErrorKind::Misconfigured, "Redis 6.2 or newer");
+    Ok(())
+}
+
+#[tokio::test]
+async fn locks_are_taken_by_a_socket() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let (one, other) = (
+        locks(&server.socket_url()?).await?,
+        locks(&server.url()).await?,
+    );
+    let held = one.lock("x").acquire().await?;
+    assert!(other.lock("x").try_acquire().await?.is_none());
+    let next = tokio::spawn(one.lock("x").acquire());
+    held.release().await?;
+    next.await??.release().await?;
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 //! What distlock costs, beside the bare commands of the same client: `cargo run --release -p
-//! distlock-bench`.
+//! distlock-bench`; of Redis with `--store redis`, which prints JSON.
 //!
 //! All workloads take turns, round by round, so that a noisy moment of the machine hits all of
 //! them; the figure is the median of the rounds. Read the ratios, not the microseconds: those are
@@ -8,6 +8,7 @@
 mod bare;
 mod holds;
 mod pairs;
+mod redis;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,6 +23,15 @@ const TASKS: usize = 64;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> std::result::Result<ExitCode, Box<dyn std::error::Error>> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {}
+        ["--store", "redis"] => {
+            println!("{:#}", redis::measured().await?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => return Err("what can be measured by itself is `--store redis`".into()),
+    }
     // First, while the process is small.
     let hold_bytes = holds::bytes_each(10_000).await?;
     let folder = tempfile::tempdir()?;

@@ -29,6 +29,7 @@ Commands:
   simulate  Make 20,000 runs of the simulation, or as many as `--seeds N` says, from seed 0 or
             `--from S` on, over one kind of store if `--family F` says which; prints the shortest
             history of the first that breaks a promise
+  bench     What locks cost beside the bare commands of the same client; `--store redis` prints JSON
   servers   `up` starts one of each server, and prints where they are, until Ctrl-C
   help      Print this
 
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         ["examples"] => Box::new(examples),
         ["mutants", ref options @ ..] => Box::new(move || mutants(options)),
         ["simulate", ref options @ ..] => Box::new(move || simulate(options)),
+        ["bench", ref options @ ..] => Box::new(move || bench(options)),
         ["servers", "up"] => Box::new(servers::up),
         [] => return misused("a command is missing"),
         ["test" | "check" | "fix" | "examples", extra, ..] => {
@@ -96,6 +98,14 @@ fn simulate(options: &[&str]) -> ExitCode {
     let mut steps = Steps::begin();
     let mut simulation = cargo("run --release --package distlock-simulation --");
     steps.run(simulation.args(options));
+    steps.end()
+}
+
+/// The measurement itself checks its options.
+fn bench(options: &[&str]) -> ExitCode {
+    let mut steps = Steps::begin();
+    let mut bench = cargo("run --quiet --release --package distlock-bench --");
+    steps.run(bench.args(options));
     steps.end()
 }
 

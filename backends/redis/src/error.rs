@@ -33,6 +33,11 @@ fn told(error: &RedisError) -> (ErrorKind, &'static str) {
             "the server and this program do not come to trust each other by TLS",
         ),
         Redis::Io => (ErrorKind::Unavailable, "the server cannot be reached"),
+        // Where it breaks off, an answer looks damaged.
+        Redis::Parse => (
+            ErrorKind::Unavailable,
+            "the connection broke in the midst of an answer",
+        ),
         Redis::ClusterConnectionNotFound => (
             ErrorKind::Unavailable,
             "no server of the cluster can be reached",

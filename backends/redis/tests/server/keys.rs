@@ -34,7 +34,29 @@ async fn every_key_ends_a_day_after_the_latest_expiry_and_no_sooner() -> Result<
     let keys: Vec<String> = server.command(&["KEYS", "*"]).await?;
     assert_eq!(keys, ["distlock:{x}"], "the numbers alone are kept");
     let fields: Vec<String> = server.command(&["HKEYS", "distlock:{x}"]).await?;
-    assert!(!fields.iter().any(|field| field.len() == 32), "{fields:?}");
+    assert_eq!(fields, ["alone"]);
+    let left: i64 = server.command(&["PTTL", "distlock:{x}"]).await?;
+    assert!(left > DAY, "{left}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_key_of_a_lone_holder_ends_a_day_after_its_latest_expiry() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let locks = locks(&server.url()).await?;
+    let ttl = Duration::from_secs(365 * 24 * 60 * 60);
+    let mut least = DAY;
+    for ttl in [crate::TTL, ttl, crate::TTL] {
+        let held = locks.lock("x").ttl(ttl).acquire().await?;
+        least = least.max(DAY + i64::try_from(ttl.as_millis())? - 60_000);
+        let left: i64 = server.command(&["PTTL", "distlock:{x}"]).await?;
+        assert!((least..least + DAY).contains(&left), "{left} of {least}");
+        held.release().await?;
+        let keys: Vec<String> = server.command(&["KEYS", "*"]).await?;
+        assert_eq!(keys, ["distlock:{x}"]);
+        let left: i64 = server.command(&["PTTL", "distlock:{x}"]).await?;
+        assert!((least..least + DAY).contains(&left), "{left} of {least}");
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod faults;
 mod keys;
+mod network;
 mod refusals;
 mod several;
 #[cfg(feature = "tls")]

@@ -230,6 +230,7 @@ async fn a_full_server_keeps_what_is_held_and_takes_no_more() -> Result<()> {
     let server = Server::started(Redis::new().setting("maxmemory-policy noeviction")).await?;
     let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
     let held = one.lock("x").acquire().await?;
+    let alone = one.lock("z").acquire().await?;
     let next = tokio::spawn(other.lock("x").acquire());
     crate::faults::waits(&one, "x").await?;
     let () = server.command(&["CONFIG", "SET", "maxmemory", "1"]).await?;
@@ -240,7 +241,11 @@ async fn a_full_server_keeps_what_is_held_and_takes_no_more() -> Result<()> {
         .expect_err("a lock at a full server");
     assert_told(&error, ErrorKind::Unavailable, "memory is full");
     tokio::time::sleep(2 * crate::TTL).await;
-    assert!(held.is_held(), "renewals of a full server");
+    assert!(
+        held.is_held() && alone.is_held(),
+        "renewals of a full server"
+    );
+    alone.release().await?;
     held.release().await?;
     next.await??.release().await?;
     Ok(())

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use distlock_core::backend::{Attempt, Backend, ClaimRequest, Patience, Released, Renewal};
-use distlock_core::{Deadline, Guard, Locks, Loss, Mode, Moment, Name, Ttl};
+use distlock_core::{Deadline, ErrorKind, Guard, Locks, Loss, Mode, Moment, Name, Ttl};
 use distlock_redis::RedisBackend;
 use distlock_testbed::{Redis, RedisPair, Server, Way};
 use tokio::task::JoinHandle;
@@ -157,6 +157,29 @@ async fn what_an_operator_deletes_is_lost_and_tokens_grow_all_the_same() -> Resu
         let greatest = held.iter().map(Guard::token).max();
         assert!(Some(next.token()) > greatest, "{holders} {deletion:?}");
         next.release().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_remains_of_a_deleted_record_holds_nobody_up() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    // Nobody looks by himself before the test is over.
+    let ttl = Duration::from_secs(600);
+    let gone = [
+        one.rw_lock("x").ttl(ttl).read().await?,
+        one.rw_lock("x").ttl(ttl).read().await?,
+    ];
+    let () = server.command(&["DEL", "distlock:{x}"]).await?;
+    let held = timeout(SOON, one.lock("x").ttl(ttl).acquire()).await??;
+    let next = acquired(&other, "x", ttl);
+    waits(&one, "x").await?;
+    held.release().await?;
+    timeout(SOON, next).await???.release().await?;
+    for gone in gone {
+        let error = gone.release().await.expect_err("it was forgotten");
+        assert_eq!(error.kind(), ErrorKind::Lost);
     }
     Ok(())
 }

@@ -231,6 +231,12 @@ async fn a_full_server_keeps_what_is_held_and_takes_no_more() -> Result<()> {
     let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
     let held = one.lock("x").acquire().await?;
     let alone = one.lock("z").acquire().await?;
+    let backend = RedisBackend::connect(&server.url()).await?;
+    let ttl = Ttl::new(Duration::from_secs(60), backend.capabilities())?;
+    let request = ClaimRequest::new(Name::new("w")?, Mode::Exclusive, ttl);
+    let mut released_once = backend.claim(request)?;
+    let (patience, _end) = Patience::unlimited(Duration::from_secs(20));
+    released_once.attempt(&patience).await?;
     let next = tokio::spawn(other.lock("x").acquire());
     crate::faults::waits(&one, "x").await?;
     let () = server.command(&["CONFIG", "SET", "maxmemory", "1"]).await?;
@@ -245,6 +251,8 @@ async fn a_full_server_keeps_what_is_held_and_takes_no_more() -> Result<()> {
         held.is_held() && alone.is_held(),
         "renewals of a full server"
     );
+    let released = released_once.release(patience.deadline()).await?;
+    assert_eq!(released, Released::Held);
     alone.release().await?;
     held.release().await?;
     next.await??.release().await?;

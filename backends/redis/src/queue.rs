@@ -126,6 +126,7 @@ pub(crate) fn text(value: &Value) -> Result<&str> {
 pub(crate) fn whole(text: &str) -> Result<u64> {
     text.parse().map_err(|_| strange("no number"))
 }
+
 fn to_text(mode: Mode) -> Result<String> {
     match mode {
         Mode::Exclusive => Ok("exclusive".to_owned()),

@@ -11,10 +11,11 @@ use super::{Promise, Violation};
 use crate::event::{ClaimId, Event, What};
 
 /// P10: a release that was confirmed was done by the store, and found the hold if the user is told
-/// so; a hold that was given up while the store had it is not called lost; and each is freed soon,
-/// also if a request is lost.
+/// so; a hold that was given up while the store had it is not called lost; each is freed soon, also
+/// if a request is lost; and none stands on that a client has waited for.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let mut found = not_freed(facts);
+    found.extend(not_settled(facts));
     // What the first release of each claim found, and when and how each guard was given up.
     let mut left: HashMap<ClaimId, bool> = HashMap::new();
     let mut given_up: HashMap<usize, (Duration, bool)> = HashMap::new();
@@ -105,4 +106,60 @@ fn not_freed(facts: &Facts<'_>) -> Vec<Violation> {
         (is_due && !is_freed).then(|| Violation::new(Promise::Release, due, what))
     };
     given_up.into_iter().filter_map(stands_on).collect()
+}
+
+/// The holds that stand on though their client has waited until they were settled. What comes late
+/// may make a claim anew, so this is of clients for which nothing did.
+fn not_settled(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut given_up: Vec<(ClaimId, Duration)> = Vec::new();
+    let mut began: HashMap<usize, (usize, Duration)> = HashMap::new();
+    // When the store last heard of each claim, or of its session, which then stands for a TTL.
+    let mut heard: HashMap<ClaimId, Duration> = HashMap::new();
+    let mut kept_alive: HashMap<u64, Duration> = HashMap::new();
+    let gone = facts.events.iter().filter_map(|event| match event.what {
+        What::Gone { claim, .. } => Some((claim, event.at)),
+        _ => None,
+    });
+    let gone: HashMap<ClaimId, Duration> = gone.collect();
+    for Event { at, what } in facts.events {
+        match *what {
+            What::Joined { claim, .. } | What::Refreshed { claim, .. } => {
+                heard.insert(claim, *at);
+            }
+            What::KeptAlive { session } => {
+                kept_alive.insert(session, *at);
+            }
+            What::GivenUp { op, .. } => {
+                given_up.extend(facts.grant_of(op).map(|grant| (grant.claim, *at)));
+            }
+            What::Settling { op, client } => {
+                began.insert(op, (client, *at));
+            }
+            What::Done { op } => {
+                let Some((client, since)) = began.remove(&op) else {
+                    continue;
+                };
+                if facts.troubles.had_late(client, *at) {
+                    continue;
+                }
+                // What is taken for expired may stand a little longer by the store's clock.
+                let until = *at + facts.terms.longest_ttl / 50;
+                let stands_on = |&&(claim, at): &&(ClaimId, Duration)| {
+                    let heard = heard.get(&claim).max(kept_alive.get(&claim.session));
+                    let ttl = facts.terms.clients[client].store_ttl;
+                    claim.client == client
+                        && at < since
+                        && heard.is_some_and(|heard| *heard + ttl > until)
+                        && gone.get(&claim).is_none_or(|gone| *gone > until)
+                };
+                if let Some((claim, _)) = given_up.iter().find(stands_on) {
+                    let what = format!("claim {claim} is said to be settled, and stands on");
+                    found.push(Violation::new(Promise::Release, *at, what));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }

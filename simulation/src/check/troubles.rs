@@ -13,6 +13,9 @@ pub(super) struct Troubles {
     refusals: Vec<Vec<Span>>,
     /// When nothing reached it.
     deafness: Vec<Vec<Span>>,
+    /// From when on something of it may have come after it was given up, or once more; where claims
+    /// stand under sessions, also after what was asked later.
+    late: Vec<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +32,11 @@ impl Troubles {
             hints: vec![Vec::new(); clients],
             refusals: vec![Vec::new(); clients],
             deafness: vec![Vec::new(); clients],
+            late: vec![Duration::MAX; clients],
         };
         for Event { at: from, what } in events {
             let from = *from;
+            troubles.note_late(from, what, terms);
             match what {
                 What::Sent {
                     client, journey, ..
@@ -70,6 +75,30 @@ impl Troubles {
             }
         }
         troubles
+    }
+
+    fn note_late(&mut self, at: Duration, what: &What, terms: &Terms) {
+        let mut late = |client: usize| self.late[client] = at.min(self.late[client]);
+        match what {
+            What::Sent {
+                client, journey, ..
+            }
+            | What::Replied {
+                client, journey, ..
+            } if longest(journey) + PROMPT >= terms.clients[*client].own_ttl / 6
+                || terms.in_sessions && (longest(journey) > PROMPT || journey.is_doubled()) =>
+            {
+                late(*client);
+            }
+            What::ClientPaused { client, .. } | What::Crashed { client } => late(*client),
+            What::ServerPaused { .. } => (0..terms.clients.len()).for_each(late),
+            _ => {}
+        }
+    }
+
+    /// Whether anything of the client may have come late, or once more, by then.
+    pub(super) fn had_late(&self, client: usize, by: Duration) -> bool {
+        self.late[client] <= by
     }
 
     /// Whether nothing was wrong between these times that a client asking the store would notice.

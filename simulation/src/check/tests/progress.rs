@@ -236,6 +236,21 @@ fn p10_release() {
     };
     assert_eq!(given_up_at_50(400), []);
     assert_eq!(given_up_at_50(600), [Promise::Release]);
+    let settled = |trouble, done: u64| {
+        broken(held(vec![
+            (50, given_up(1)),
+            (50, trouble),
+            (60, What::Settling { op: 2, client: 0 }),
+            (done, What::Done { op: 2 }),
+            (400, left(A, true)),
+            (400, gone(A)),
+        ]))
+    };
+    assert_eq!(settled(swallowed(0), 390), []);
+    assert_eq!(settled(swallowed(0), 370), [Promise::Release]);
+    let until = ms(60);
+    let came_late = What::ClientPaused { client: 0, until };
+    assert_eq!(settled(came_late, 370), []);
     assert_eq!(
         broken(vec![(0, What::Unsettled { client: 0 })]),
         [Promise::Release]

@@ -42,7 +42,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
                     violation(Promise::Overlap, what);
                 }
                 let longest = asked.max_hold.unwrap_or(Duration::MAX);
-                if valid_for.is_some_and(|left| left.is_zero() || left > longest) {
+                // The grant and the word that it is gone may be heard in one moment.
+                let may_be_gone = facts.forgotten(*op, *at).is_some();
+                if valid_for.is_some_and(|left| left.is_zero() && !may_be_gone || left > longest) {
                     let what = format!("operation {op} got a guard valid for {valid_for:?}");
                     violation(Promise::Validity, what);
                 }

@@ -24,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(times_to_hold),
         Case::of(times_to_ensure),
         Case::of(bad_drifts),
+        Case::of(drifts_too_wide_for_a_lock_s_own_ttl),
         Case::of(labels),
         Case::of(a_claim_sends_nothing),
     ]
@@ -155,8 +156,12 @@ async fn a_default_ttl_out_of_range(cx: Context) -> Outcome {
         shortest - Duration::from_nanos(1),
         Duration::MAX,
     ] {
-        let built = Locks::builder().ttl(ttl).build(cx.backend().await?);
-        says(built, &format!("{shortest:?} to {longest:?}"))?;
+        let range = format!("{shortest:?} to {longest:?}");
+        let builder = Locks::builder().ttl(ttl);
+        says(builder.clone().build(cx.backend().await?), &range)?;
+        let context = cx.clone();
+        let built = builder.build_on_own_thread(async move || context.backend().await);
+        says(built.await, &range)?;
     }
     Ok(())
 }
@@ -327,6 +332,25 @@ async fn bad_drifts(cx: Context) -> Outcome {
         assert!(guard.is_held());
         guard.release().await?;
     }
+    Ok(())
+}
+
+/// A margin that suits the TTL of all locks need not suit that of one of them.
+async fn drifts_too_wide_for_a_lock_s_own_ttl(cx: Context) -> Outcome {
+    let (backend, faults) = Faulty::new(cx.backend().await?);
+    let builder = cx.builder().drift(0.0, cx.calm() * 2 / 5);
+    let locks = builder.build(backend)?;
+    let name = cx.name();
+    let ttl = cx.calm() / 2;
+    let lock = locks.lock(&name).ttl(ttl);
+    let rw_lock = locks.rw_lock(&name).ttl(ttl);
+    for acquire in [lock.acquire(), lock.acquire_within(ttl), rw_lock.write()] {
+        says(soon("an answer", acquire).await?, "at most half")?;
+    }
+    let tried = soon("an answer", lock.try_acquire()).await?;
+    says(tried, "at most half")?;
+    nothing_was_sent(&faults);
+    locks.lock(&name).acquire().await?.release().await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use distlock_core::ErrorKind;
+use distlock_core::{ErrorKind, Loss};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -16,6 +16,7 @@ use crate::polling::poll_once;
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::of(settle_waits_for_what_was_dropped),
+        Case::of(settle_waits_for_what_was_lost),
         Case::of(settle_waits_for_what_has_not_begun),
         Case::of(settle_waits_for_what_timed_out_or_failed),
         Case::of(settle_waits_for_nothing_newer),
@@ -45,6 +46,36 @@ async fn settle_waits_for_what_was_dropped(cx: Context) -> Outcome {
             cx.state(name).await?.is_free(),
             "something is left after `settle`"
         );
+    }
+    Ok(())
+}
+
+/// A hold that has ended without its user is given back as well, and is no other holder to a try.
+async fn settle_waits_for_what_was_lost(cx: Context) -> Outcome {
+    let (locks, faults) = cx.faulty().await?;
+    let late = Fault::DelayRequest(Duration::from_millis(300));
+    for loss in [Loss::MaxHold, Loss::Revoked] {
+        let name = cx.name();
+        let lock = match loss {
+            Loss::MaxHold => locks.lock(&name).max_hold(Duration::from_millis(20)),
+            _ => locks.lock(&name),
+        };
+        let lose = async || {
+            let guard = lock.acquire().await?;
+            faults.add(Verb::Release, Which::Nth(1), late);
+            if loss == Loss::Revoked {
+                faults.tell_gone();
+            }
+            assert_eq!(soon("the loss", guard.lost()).await?, loss);
+            Outcome::Ok(())
+        };
+        lose().await?;
+        soon("the release", locks.settle()).await?;
+        let state = cx.state(&name).await?;
+        assert!(state.is_free(), "left after {loss:?}: {state:?}");
+        lose().await?;
+        let next = soon("an answer", locks.lock(&name).try_acquire()).await??;
+        assert!(next.is_some(), "busy after {loss:?}");
     }
     Ok(())
 }

@@ -17,6 +17,9 @@ pub(crate) struct Case {
     /// Whether it lasts for many TTLs, most of which it sleeps. Then it begins before those that do
     /// not, so that nobody waits for it alone in the end.
     pub(crate) is_long: bool,
+    /// Whether it is many small ones, each with a limit of its own: how long they take together
+    /// tells how fast the store is, and nothing else.
+    pub(crate) is_sweep: bool,
     needs: Vec<Need>,
     body: Box<dyn Fn(Context) -> Running + Send + Sync>,
 }
@@ -54,6 +57,7 @@ impl Case {
             name: ends.map(Option::unwrap_or_default).join("::"),
             promise: None,
             is_long: false,
+            is_sweep: false,
             needs: Vec::new(),
             body: Box::new(move |context| Box::pin(body(context))),
         }
@@ -67,6 +71,13 @@ impl Case {
     pub(crate) fn long(self) -> Self {
         Self {
             is_long: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn sweep(self) -> Self {
+        Self {
+            is_sweep: true,
             ..self
         }
     }

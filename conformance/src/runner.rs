@@ -59,7 +59,10 @@ pub(crate) fn judge(harness: Arc<dyn Harness>, case: &Case) -> Result<(), String
     let runtime = runtime(&panics).map_err(|error| error.to_string())?;
     let stalls = Stalls::watch(runtime.handle());
     let context = Context::new(harness, &case.name, panics.clone());
-    let limit = context.case_limit();
+    let limit = match case.is_sweep {
+        true => 10 * context.case_limit(),
+        false => context.case_limit(),
+    };
     let ended = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(within(limit, case.start(context)))
     }));

@@ -44,14 +44,14 @@ use sweep::{Client, Line, Load, Sweep, Trouble, here, on_own_thread, together};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
-        Case::of(at_any_poll),
-        Case::of(at_any_poll_in_a_runtime_of_one_thread),
-        Case::of(at_any_poll_of_locks_with_a_thread_of_their_own),
-        Case::of(at_any_poll_wherever_that_is),
-        Case::of(at_any_poll_while_requests_are_late),
-        Case::of(at_any_poll_while_answers_are_late),
-        Case::of(at_any_poll_while_requests_are_lost).long(),
-        Case::of(at_any_poll_while_answers_are_lost).long(),
+        Case::of(at_any_poll).sweep(),
+        Case::of(at_any_poll_in_a_runtime_of_one_thread).sweep(),
+        Case::of(at_any_poll_of_locks_with_a_thread_of_their_own).sweep(),
+        Case::of(at_any_poll_wherever_that_is).sweep(),
+        Case::of(at_any_poll_while_requests_are_late).sweep(),
+        Case::of(at_any_poll_while_answers_are_late).sweep(),
+        Case::of(at_any_poll_while_requests_are_lost).sweep().long(),
+        Case::of(at_any_poll_while_answers_are_lost).sweep().long(),
         Case::of(at_any_poll_before_the_runtime_has_gone),
         Case::of(under_way_as_the_runtime_goes_it_fails),
         Case::of(a_future_that_was_never_polled_asks_nothing),

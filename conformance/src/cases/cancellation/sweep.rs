@@ -7,7 +7,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::ask::{Ask, Asked};
 use super::place::Place;
-use crate::context::{Context, soon};
+use crate::context::{Context, soon, within};
 use crate::failure::{Failure, Outcome};
 use crate::faults::{Fault, Faults, Verb, Which};
 use crate::form::Form;
@@ -143,7 +143,8 @@ impl Sweep {
     pub(super) async fn run(self) -> Result<u32, Failure> {
         let (mut polls, mut troubled) = (0, 0);
         loop {
-            let round = self.round(polls).await?;
+            let what = format!("the end of {self}, dropped after {polls} polls");
+            let round = within(self.cx.case_limit(), &what, self.round(polls)).await??;
             troubled = troubled.max(round.troubled);
             if round.was_last {
                 return Ok(troubled);
@@ -277,6 +278,9 @@ where
     let mut running = JoinSet::new();
     for sweep in sweeps {
         let permit = AT_ONCE.acquire_many(load as u32).await?;
+        while let Some(ended) = running.try_join_next() {
+            ended??;
+        }
         running.spawn(async move {
             let ended = sweep.await;
             drop(permit);

@@ -1,8 +1,9 @@
-//! The chores of this repository. Standard library only, so that it is built within seconds.
+//! The chores of this repository. Few crates, so that it is built within seconds.
 
 mod check;
 mod features;
 mod needs;
+mod programs;
 mod servers;
 mod steps;
 mod test;

@@ -1,0 +1,119 @@
+//! Runs the programs that cargo builds out of tests, several at a time.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::root;
+use crate::steps::cargo;
+
+/// How many run at once. They wait for most of their time, so two cores serve more than two.
+const AT_ONCE: usize = 3;
+
+/// A program with tests in it.
+pub(crate) struct TestProgram {
+    /// Its source file.
+    name: String,
+    executable: PathBuf,
+    /// The folder of its package, where cargo would run it.
+    folder: PathBuf,
+}
+
+/// What cargo builds for the tests that these arguments choose.
+pub(crate) fn build(arguments: &str) -> Result<Vec<TestProgram>, String> {
+    let mut command = cargo("test --no-run --message-format json-render-diagnostics");
+    let command = command.args(arguments.split_whitespace());
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if !output.status.success() {
+        return Err(output.status.to_string());
+    }
+    let mut programs = Vec::new();
+    for message in serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>() {
+        let message = message.map_err(|error| format!("cargo's output is not JSON: {error}"))?;
+        programs.extend(TestProgram::in_message(&message));
+    }
+    // Cargo's order is that in which it has finished them.
+    programs.sort_by(|one: &TestProgram, other| one.name.cmp(&other.name));
+    Ok(programs)
+}
+
+/// Runs all of them, and shows what each has printed when it has ended.
+pub(crate) fn run(programs: Vec<TestProgram>) -> Result<(), String> {
+    let waiting = Mutex::new(programs.into_iter());
+    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(program) = next() {
+                    if let Err(fault) = program.run()
+                        && let Ok(mut failed) = failed.lock()
+                    {
+                        failed.push(format!("{}: {fault}", program.name));
+                    }
+                }
+            });
+        }
+    });
+    match failed.into_inner() {
+        Ok(failed) if failed.is_empty() => Ok(()),
+        Ok(failed) => Err(failed.join("; ")),
+        Err(_) => Err("a thread that ran tests panicked".to_owned()),
+    }
+}
+
+impl TestProgram {
+    /// The program that cargo says it has built, if this is what the message says.
+    fn in_message(message: &Value) -> Option<Self> {
+        let is_test = message["profile"]["test"].as_bool()?;
+        let executable = message["executable"].as_str()?;
+        let folder = Path::new(message["manifest_path"].as_str()?).parent()?;
+        let source = Path::new(message["target"]["src_path"].as_str()?);
+        let source = source.strip_prefix(root()).unwrap_or(source);
+        is_test.then(|| Self {
+            name: source.display().to_string(),
+            executable: executable.into(),
+            folder: folder.into(),
+        })
+    }
+
+    fn run(&self) -> Result<(), String> {
+        println!("     Running {}", self.name);
+        let began = Instant::now();
+        let (printed, outcome) = self.output().map_err(|error| error.to_string())?;
+        let took = began.elapsed().as_secs_f64();
+        println!("\n     {} ({took:.1} s)\n{printed}", self.name);
+        outcome
+    }
+
+    /// What it prints, in the order in which it does so, and whether its tests passed.
+    fn output(&self) -> io::Result<(String, Result<(), String>)> {
+        let (mut reader, writer) = io::pipe()?;
+        let mut command = Command::new(&self.executable);
+        command
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer);
+        let mut process = command.spawn()?;
+        // The ends that the command has would keep the pipe open.
+        drop(command);
+        let mut printed = Vec::new();
+        reader.read_to_end(&mut printed)?;
+        let status = process.wait()?;
+        let outcome = if status.success() {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        };
+        Ok((String::from_utf8_lossy(&printed).into_owned(), outcome))
+    }
+}

@@ -51,7 +51,7 @@
 //! told as the shortest list of requests that shows it, with a seed; the environment variable
 //! `DISTLOCK_CONFORMANCE_SEED` runs that seed again, and no other.
 //!
-//! A test that needs a single case, of another store each time perhaps, has [`check`], without a
+//! A test that needs a single case, of another store each time perhaps, has [`check()`], without a
 //! test harness around it.
 //!
 //! [`faults`] has the decorator with which the suite loses requests, replies and wake-ups. It wraps

@@ -8,7 +8,7 @@
 //! [`passages`] lists what is done to the engine: passages of its source, each with what is put in
 //! its place. They have to be built one by one, which `cargo xtask mutants` does.
 //!
-//! `docs/mutants.md` is the [`table`] of both.
+//! `docs/mutants.md` is the [`table()`] of both.
 
 mod catalogue;
 mod engine;

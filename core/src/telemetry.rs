@@ -1,5 +1,6 @@
 //! What can be watched from outside: tracing spans and events, and with the feature `metrics`
-//! counters and histograms. All of it is emitted here, by the engine; backends emit nothing.
+//! counters and histograms. All of it is emitted here, by the engine; backends only warn of
+//! what they find in a server that does not suit locks.
 //!
 //! | metric | kind | labels |
 //! | --- | --- | --- |

@@ -45,6 +45,11 @@ impl Connection {
         }
     }
 
+    /// What the server says of its memory, or each server of a cluster of its own.
+    pub(crate) async fn memory(&mut self) -> RedisResult<Value> {
+        self.wire.ask(redis::cmd("INFO").arg("memory")).await
+    }
+
     pub(crate) async fn run(&mut self, invocation: &Invocation<'_>) -> RedisResult<Value> {
         self.set_silent_since(Some(Moment::now()));
         let mut answer = self.wire.ask(&invocation.by_hash()).await;

@@ -19,6 +19,7 @@
 //!   replica that takes over may not know the latest grants. Holders are told at their next
 //!   renewal, but another may have been granted the name by then: let the resource check the
 //!   fencing token.
+//!   Connecting to a server that may evict is told by a `tracing` event, a warning.
 //! * **The server's clock.** TTLs run on it, so it must be slewed, not stepped. Numbers are never
 //!   behind it: where data was lost, tokens go on growing as long as the clock of the server is not
 //!   behind the last grant (`Fencing::ClockAssumed`). Where another server may take over a name, in
@@ -52,6 +53,7 @@ mod error;
 mod greeting;
 mod keys;
 mod link;
+mod memory;
 mod queue;
 mod route;
 mod script;

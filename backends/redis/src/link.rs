@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::connection::Connection;
 use crate::error;
 use crate::greeting;
+use crate::memory;
 use crate::route::Route;
 use crate::script::Invocation;
 use crate::waiters::Waiters;
@@ -62,10 +63,12 @@ impl Link {
         let mut connection = self.connection().await?;
         let by = Deadline::within(Self::CONNECT);
         let greeting = by.bound(async { connection.greeting().await.map_err(error::of) });
-        match greeting.await? {
-            Some(greeting) => greeting::check(&greeting),
-            None => Ok(()),
+        if let Some(greeting) = greeting.await? {
+            greeting::check(&greeting)?;
         }
+        let memory = by.bound(async { connection.memory().await.map_err(error::of) });
+        memory::check(memory.await);
+        Ok(())
     }
 
     /// Has a script run.

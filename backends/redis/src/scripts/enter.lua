@@ -6,11 +6,11 @@
 local ttl, wanted = string.match(ARGV[2], '^(%d+) (%S+)')
 local waits = ARGV[3] == '1'
 
-drop_expired()
-if standing > 0 and mode and not mixes(wanted) then
+grant()
+if holding + waiting > 0 and wanted ~= mode and string.find(wanted .. mode, 'permit', 1, true) then
   return answer('conflict ' .. mode)
 end
-if left and string.find(left, id, 1, true) then
+if left ~= '' and string.find(left, id, 1, true) then
   return answer('absent')
 end
 
@@ -18,8 +18,9 @@ drop_what_is_torn()
 if entry then
   if waits or not is_waiting() then
     refresh()
+    grant()
   else
-    drop(id)
+    drop()
     grant()
   end
   return answer(place())
@@ -29,26 +30,27 @@ local holds = waiting == 0 and may_join(wanted)
 if not holds and not waits then
   return answer('absent')
 end
-if alone then
+if not many then
   join_the_many()
 end
 take_number()
-local longer = keeps_longer(ttl)
-entry = (holds and last or NONE) .. ' ' .. last .. ' ' .. ARGV[2]
-redis.call('HSET', record, 'last', last, 'kept', kept, id, entry)
-if holds then
-  redis.call('HSET', record, 'mode', wanted)
-else
+redis.call('ZADD', ends, digits(now + ttl), id)
+if not holds then
   redis.call('ZADD', line, last, id)
 end
-redis.call('ZADD', ends, now + ttl, id)
-if longer then
-  keep(record)
-end
-if longer or standing == 0 then
+entry = (holds and last or NONE) .. ' ' .. last .. ' ' .. ARGV[2]
+redis.call('HSET', record, id, entry)
+if holding + waiting == 0 then
   keep(ends)
 end
-if longer or (waiting == 0 and not holds) then
-  keep(line)
+if holds then
+  mode, holding = wanted, holding + 1
+else
+  waiting = waiting + 1
+  if waiting == 1 then
+    keep(line)
+  end
 end
+soonest = math.min(soonest, now + ttl)
+keep_for(ttl)
 return answer(place())

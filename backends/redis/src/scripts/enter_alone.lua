@@ -1,13 +1,17 @@
-
 -- Where nobody else stands, there is nothing to compare.
-if alone and (not holder or holder == id) then
+if not many and (holder and holder == id or not holder and last < clock) then
   if not holder then
-    take_number()
+    last = clock
   end
-  local longer = keeps_longer(string.sub(ARGV[2], 1, 16))
-  redis.call('HSET', record, 'alone', last .. ' ' .. kept .. ' ' .. id .. ' ' .. clock .. ' ' .. ARGV[2])
+  local ttl = sub(ARGV[2], 1, 16)
+  local longer = kept - now < ttl + DAY
   if longer then
-    keep(record)
+    kept = string.format('%016.0f', now + ttl + DAY + HOUR)
+  end
+  local mine = last .. ' ' .. kept .. ' ' .. id .. ' ' .. clock .. ' ' .. ARGV[2]
+  redis.call('HSET', record, 'head', mine)
+  if longer then
+    redis.call('PEXPIRE', record, math.ceil((kept - now) / 1000))
   end
   return 'held ' .. last
 end

@@ -11,11 +11,11 @@ local function show(expires, entry)
   end
 end
 
-local alone = redis.call('HGET', record, 'alone')
-if alone then
-  if #alone > 33 then
-    local number, request = string.sub(alone, 1, 16), string.sub(alone, 85)
-    local expires = string.sub(alone, 68, 83) + string.sub(request, 1, 16)
+local head = redis.call('HGET', record, 'head') or ''
+if string.sub(head, 35, 35) ~= '*' then
+  if #head > 33 then
+    local number, request = string.sub(head, 1, 16), string.sub(head, 85)
+    local expires = string.sub(head, 68, 83) + string.sub(request, 1, 16)
     show(expires, number .. ' ' .. number .. ' ' .. request)
   end
   return state

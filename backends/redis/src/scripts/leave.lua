@@ -6,13 +6,17 @@
 local LATE = 2 * 60 * 1000000
 
 insist()
-if alone then
+if not many then
   join_the_many()
 end
-drop_expired()
-local stood = entry and not is_waiting() and place() or 'absent'
-if not drop(id) then
-  stood = 'absent'
+local stood = 'absent'
+if entry then
+  local was = is_waiting() and stood or place()
+  if drop() then
+    stood = was
+  else
+    count()
+  end
 end
 
 -- What comes late finds that it has left.
@@ -20,18 +24,17 @@ local still = {}
 if ARGV[2] == '1' then
   still[1] = id .. ':' .. digits(now + LATE)
 end
-for who, ends_at in string.gmatch(left or '', '(%x+):(%d+)') do
+for who, ends_at in string.gmatch(left, '(%x+):(%d+)') do
   if tonumber(ends_at) > now and who ~= id then
     still[#still + 1] = who .. ':' .. ends_at
   end
 end
-if #still > 0 then
-  redis.call('HSET', record, 'left', table.concat(still, ' '))
-end
+left = table.concat(still, ' ')
 grant()
-if standing == 0 and #still == 0 then
+if holding + waiting == 0 and left == '' then
   redis.call('DEL', record)
-  redis.call('HSET', record, 'alone', last .. ' ' .. kept)
+  redis.call('HSET', record, 'head', last .. ' ' .. kept)
   keep(record)
+  many = false
 end
 return answer(stood)

@@ -27,12 +27,22 @@ macro_rules! script {
     }};
 }
 
-pub(crate) static ENTER: Script =
-    script!("record.lua", "enter_alone.lua", "queue.lua", "enter.lua");
+pub(crate) static ENTER: Script = script!(
+    "record.lua",
+    "enter_alone.lua",
+    "enter_behind.lua",
+    "queue.lua",
+    "enter.lua"
+);
 pub(crate) static RENEW: Script =
     script!("record.lua", "renew_alone.lua", "queue.lua", "renew.lua");
-pub(crate) static LEAVE: Script =
-    script!("record.lua", "leave_alone.lua", "queue.lua", "leave.lua");
+pub(crate) static LEAVE: Script = script!(
+    "record.lua",
+    "leave_alone.lua",
+    "leave_to_next.lua",
+    "queue.lua",
+    "leave.lua"
+);
 pub(crate) static INSPECT: Script = script!("inspect.lua");
 
 impl Script {

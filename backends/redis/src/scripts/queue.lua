@@ -6,8 +6,8 @@ local holding, waiting, soonest, mode, left, entry = 0, 0, FAR, '-', '', false
 local granted = {}
 
 if many then
-  holding, waiting, soonest, mode, left = string.match(head, '^(%d+) (%d+) (%d+) (%S+) ?(.*)', 37)
-  holding, waiting, soonest = tonumber(holding), tonumber(waiting), tonumber(soonest)
+  soonest, mode, holding, waiting, left = string.match(head, '^(%d+) (%S+) (%d+) (%d+) (.*)', 37)
+  soonest, holding, waiting = tonumber(soonest), tonumber(holding), tonumber(waiting)
   entry = redis.call('HGET', record, id)
 elseif holder then
   holding, soonest, mode = 1, sub(head, 68, 83) + sub(head, 85, 100), string.match(head, '%S+', 102)
@@ -192,8 +192,8 @@ end
 -- they will look by themselves.
 local function answer(reply)
   if many then
-    local form = '%s %s * %d %d %016.0f %s %s'
-    local new = string.format(form, last, kept, holding, waiting, soonest, mode, left)
+    local form = '%s %s * %016.0f %s %d %d %s'
+    local new = string.format(form, last, kept, soonest, mode, holding, waiting, left)
     if new ~= head then
       redis.call('HSET', record, 'head', new)
     end

@@ -2,9 +2,9 @@
 --
 -- record  hash. Its `head` is "last kept": the greatest number given, and until when all keys are
 --         kept at least. While one stands alone, and holds, "id since request" is behind that; the
---         grant is then the last one. While there are many, it is "* holding waiting soonest mode
---         left": how many hold and wait; before when none of them expires; the mode of those who
---         hold; who must not come back. Then there is also, under the id of each that stands,
+--         grant is then the last one. While there are many, it is "* soonest mode holding waiting
+--         left": before when none of them expires; the mode of those who hold; how many hold and
+--         wait; who must not come back. Then there is also, under the id of each that stands,
 --         "number arrival request", the number being 0 while it waits.
 -- line    sorted set: those who wait, by arrival
 -- ends    sorted set: all who stand, by expiry; both only where there are many

@@ -236,6 +236,27 @@ fn a_guard_can_be_asked_when_the_thread_has_all_but_ended() {
     drop(runtime.block_on(again).unwrap());
 }
 
+/// A long line ends with its runtime like a short one: whoever waits in it is told.
+#[test]
+fn a_long_line_ends_with_its_runtime() {
+    const LINE: usize = 20_000;
+    let runtime = one_worker();
+    let locks = locks_on(&runtime, &MemoryBackend::new());
+    let _guard = runtime.block_on(locks.lock("x").acquire()).unwrap();
+    let mut line: Vec<_> = (0..LINE).map(|_| locks.lock("x").acquire()).collect();
+    let line = runtime.block_on(async move {
+        for asked in &mut line {
+            assert!(poll_once(asked).is_pending());
+        }
+        line
+    });
+    drop(runtime);
+    for mut asked in line {
+        let answer = poll_once(&mut asked);
+        assert!(matches!(answer, Poll::Ready(Err(_))), "{answer:?}");
+    }
+}
+
 /// An acquisition works when polled by an executor that is not tokio's, and on another runtime than
 /// its engine's.
 #[test]

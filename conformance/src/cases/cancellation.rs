@@ -54,6 +54,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(at_any_poll_while_answers_are_lost).sweep().long(),
         Case::of(at_any_poll_before_the_runtime_has_gone),
         Case::of(under_way_as_the_runtime_goes_it_fails),
+        Case::of(waiting_as_the_runtime_goes_it_fails),
         Case::of(a_future_that_was_never_polled_asks_nothing),
         Case::of(dropped_while_the_store_hangs),
         Case::of(dropped_as_its_time_limit_passes),
@@ -282,6 +283,36 @@ async fn under_way_as_the_runtime_goes_it_fails(cx: Context) -> Outcome {
             matches!(answer, Poll::Ready(Err(_))),
             "{ask:?}, under way when its runtime has gone: {answer:?}"
         );
+    }
+    Ok(())
+}
+
+/// Who waits for a lock that a guard holds, of the same client or of another, first in the line or
+/// behind another, waits for nothing once the runtime has gone. The guards stay, so that it is not
+/// they who end the wait.
+async fn waiting_as_the_runtime_goes_it_fails(cx: Context) -> Outcome {
+    let elsewhere = cx.client().await?;
+    for is_own in [true, false] {
+        let (name, other) = (cx.name(), elsewhere.clone());
+        let left = cx.elsewhere(async move |cx| {
+            let locks = cx.client().await?;
+            let holder = if is_own { &locks } else { &other };
+            let held = holder.lock(&name).acquire().await?;
+            let mut line = [(); 2].map(|()| Box::pin(locks.lock(&name).acquire()));
+            for asked in &mut line {
+                assert!(poll_once(asked).await.is_pending());
+            }
+            cx.until_waiting(&name, 1).await?;
+            Ok::<_, Failure>((held, line))
+        });
+        let (_held, line) = left.await?;
+        for (place, mut asked) in line.into_iter().enumerate() {
+            let answer = poll_once(&mut asked).await;
+            assert!(
+                matches!(answer, Poll::Ready(Err(_))),
+                "at place {place} when its runtime has gone, own: {is_own}: {answer:?}"
+            );
+        }
     }
     Ok(())
 }

@@ -67,8 +67,15 @@ impl<S: SessionStore> Session<S> {
         slack: Duration,
         by: Deadline,
     ) -> Result<Arc<Self>> {
-        let Opened { handle, ttl, as_of } = store.open(ttl, by).await?;
-        Ok(Arc::new(Self {
+        Ok(Self::opened(store, store.open(ttl, by).await?, slack))
+    }
+
+    pub(super) fn opened(
+        store: &Arc<S>,
+        Opened { handle, ttl, as_of }: Opened<S::Handle>,
+        slack: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             store: Arc::clone(store),
             handle,
             ttl,
@@ -80,7 +87,7 @@ impl<S: SessionStore> Session<S> {
                 members: BTreeMap::new(),
             }),
             beating: tokio::sync::Mutex::default(),
-        }))
+        })
     }
 
     /// What requests name it by.

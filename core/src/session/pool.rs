@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::{Ladder, Session, SessionStore};
+use super::{Ladder, Opened, Session, SessionStore};
 use crate::capability::Capabilities;
 use crate::clock::Deadline;
 use crate::error::Result;
@@ -52,6 +52,12 @@ impl<S: SessionStore> Sessions<S> {
             Some(session) if session.is_alive() => Ok(Arc::clone(session)),
             _ => Ok(Arc::clone(rung.insert(open().await?))),
         }
+    }
+
+    /// A session beside those of the ladder, which the store has opened otherwise: on which a claim
+    /// has waited, say. It is found by nobody else.
+    pub fn adopt(&self, opened: Opened<S::Handle>) -> Arc<Session<S>> {
+        Session::opened(&self.store, opened, self.slack)
     }
 
     /// Ends the sessions under which no claim stands.

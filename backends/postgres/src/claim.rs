@@ -1,0 +1,228 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use distlock_core::backend::{Attempt, Blocked, Claim, ClaimRequest, Patience, Released, Renewal};
+use distlock_core::session::{Member, Opened, Sessions};
+use distlock_core::{Deadline, Error, ErrorKind, Mode, Moment, Result};
+use tokio::time::sleep;
+
+use crate::client::Client;
+use crate::connection::{Answer, Connection, ended};
+use crate::key::Key;
+use crate::seats::{Seat, Seats};
+use crate::table::Shown;
+
+/// Where claims of one client stand.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) sessions: Sessions<Client>,
+    pub(crate) seats: Seats,
+}
+
+/// A claim: it stands under the session of its TTL, or under a connection on which it has waited.
+#[derive(Debug)]
+pub(crate) struct PostgresClaim {
+    places: Arc<Places>,
+    request: ClaimRequest,
+    wanted: Shown,
+    member: Option<Member<Client>>,
+    /// The connection of its own on which it holds.
+    seat: Option<Seat>,
+    /// One on which it has waited, of which it is not known what came of that.
+    in_doubt: Option<Seat>,
+}
+
+impl PostgresClaim {
+    pub(crate) fn new(places: &Arc<Places>, request: ClaimRequest) -> Self {
+        let wanted = Shown {
+            key: Key::of(&request.name),
+            shared: request.mode == Mode::Shared,
+        };
+        Self {
+            places: Arc::clone(places),
+            request,
+            wanted,
+            member: None,
+            seat: None,
+            in_doubt: None,
+        }
+    }
+
+    fn ttl(&self) -> Duration {
+        self.request.ttl.get()
+    }
+
+    /// Sees to it that the claim is under a session, which has been confirmed lately.
+    ///
+    /// A claim whose session is over is put under another when it is asked for again, not now: it
+    /// has been told that it is gone, and that must not be taken to mean the new one.
+    async fn keep(&mut self, by: Deadline) -> Result<&mut Member<Client>> {
+        let member = match self.member.take() {
+            Some(member) => member,
+            None => {
+                let session = self.places.sessions.session(self.ttl(), by).await?;
+                session.handle().serves(&session);
+                Member::new(session, self.request.id, self.request.signals.clone())
+            }
+        };
+        if member.keep(by).await? {
+            return Ok(self.member.insert(member));
+        }
+        match member.is_over(by).await? {
+            true => self.seat = None,
+            false => self.member = Some(member),
+        }
+        Err(over())
+    }
+
+    /// Waits on the server, on a connection of its own.
+    async fn wait(&mut self, patience: &Patience) -> Result<Attempt> {
+        let (places, entry, ttl) = (Arc::clone(&self.places), self.request.id, self.ttl());
+        let client = places.sessions.store();
+        let voucher = Arc::clone(self.keep(patience.deadline()).await?.session().handle());
+        let taken = places
+            .seats
+            .take(client, &voucher, ttl, patience.deadline());
+        let Some(seat) = taken.await? else {
+            return Ok(Attempt::Blocked(Blocked::recheck(poll(ttl))));
+        };
+        let mut answer = seat.connection.wait(entry, self.wanted);
+        let connection = Arc::clone(&seat.connection);
+        // Until its outcome is known.
+        self.in_doubt = Some(seat);
+        let waited = self
+            .waited(&connection, &voucher, &mut answer, patience)
+            .await?;
+        let seat = self.in_doubt.take();
+        match waited {
+            Some((number, as_of)) => {
+                let opened = Opened::new(connection, ttl, as_of);
+                let session = places.sessions.adopt(opened);
+                session.handle().serves(&session);
+                let signals = self.request.signals.clone();
+                let member = self.member.insert(Member::new(session, entry, signals));
+                self.seat = seat;
+                member.hold(number).map(Attempt::Held).ok_or_else(over)
+            }
+            None => {
+                seat.into_iter()
+                    .for_each(|seat| places.seats.give_back(seat));
+                match patience.has_ended() {
+                    true => Ok(Attempt::Blocked(Blocked::default())),
+                    false => Err(Error::new(
+                        ErrorKind::Unavailable,
+                        "the wait was cancelled on the server",
+                    )),
+                }
+            }
+        }
+    }
+
+    /// What the wait comes to: a number and from when its TTL counts, or nothing.
+    async fn waited(
+        &mut self,
+        connection: &Connection,
+        voucher: &Connection,
+        answer: &mut Answer<Option<(u64, Moment)>>,
+        patience: &Patience,
+    ) -> Result<Option<(u64, Moment)>> {
+        let mut look = self.ttl() / 3;
+        let mut first = true;
+        loop {
+            let pause = if first { Duration::ZERO } else { look };
+            first = false;
+            tokio::select! {
+                biased;
+                answer = &mut *answer => return answer.unwrap_or_else(|_| Err(ended())),
+                () = patience.ended() => break,
+                () = sleep(pause) => {
+                    // The session says that the client lives, so it has to live itself.
+                    let by = patience.deadline();
+                    self.keep(by).await?;
+                    let shortest = voucher.clear_before(connection, by).await?;
+                    look = shortest.unwrap_or(self.ttl()).min(self.ttl()) / 3;
+                }
+            }
+        }
+        let by = patience.deadline();
+        self.places.sessions.store().cancel(connection, by).await?;
+        by.bound(async { answer.await.unwrap_or_else(|_| Err(ended())) })
+            .await
+    }
+
+    /// Ends the connection of which it is not known what came of the wait on it.
+    async fn settle(&mut self, by: Deadline) -> Result<()> {
+        if let Some(seat) = &self.in_doubt {
+            let client = self.places.sessions.store();
+            client.terminate(&seat.connection, by).await?;
+            self.in_doubt = None;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Claim for PostgresClaim {
+    async fn attempt(&mut self, patience: &Patience) -> Result<Attempt> {
+        let by = patience.deadline();
+        self.settle(by).await?;
+        let (entry, wanted) = (self.request.id, self.wanted);
+        let member = self.keep(by).await?;
+        let connection = Arc::clone(member.session().handle());
+        if let Some(number) = connection.lock(entry, wanted, by).await? {
+            let hold = member.hold(number).ok_or_else(over)?;
+            return Ok(Attempt::Held(hold));
+        }
+        if let Some(seat) = self.seat.take() {
+            // What it held there is gone, and it begins anew.
+            self.member = None;
+            self.places.seats.give_back(seat);
+            return Err(over());
+        }
+        if patience.has_ended() {
+            return Ok(Attempt::Blocked(Blocked::default()));
+        }
+        self.wait(patience).await
+    }
+
+    async fn renew(&mut self, by: Deadline) -> Result<Renewal> {
+        match &mut self.member {
+            Some(member) => member.renew(by).await,
+            None => Ok(Renewal::Lost),
+        }
+    }
+
+    async fn release(&mut self, by: Deadline) -> Result<Released> {
+        self.settle(by).await?;
+        let Some(member) = &self.member else {
+            return Ok(Released::NotHeld);
+        };
+        if member.is_over(by).await? {
+            (self.member, self.seat) = (None, None);
+            return Ok(Released::NotHeld);
+        }
+        let connection = Arc::clone(member.session().handle());
+        let was_held = connection.unlock(self.request.id, by).await?;
+        self.member = None;
+        if let Some(seat) = self.seat.take() {
+            self.places.seats.give_back(seat);
+        }
+        Ok(match was_held {
+            true => Released::Held,
+            false => Released::NotHeld,
+        })
+    }
+}
+
+/// How often those ask who find no connection to wait on.
+fn poll(ttl: Duration) -> Duration {
+    (ttl / 50).clamp(Duration::from_millis(10), Duration::from_millis(250))
+}
+
+fn over() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the session of this claim has ended; asking again opens another",
+    )
+}

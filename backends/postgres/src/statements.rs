@@ -1,0 +1,186 @@
+//! What is asked of a server over a connection, a function each.
+
+use std::time::Duration;
+
+use distlock_core::Moment;
+use sqlx::postgres::{PgListener, PgRow};
+use sqlx::{Error, Row};
+
+use crate::key::Key;
+use crate::table::Shown;
+
+/// The class of the advisory locks that are not those of names. They have two keys where the locks
+/// of names have one, so that the two are never the same.
+pub(crate) const CLASS: i32 = 0x6469_7374;
+/// In `pg_stat_activity`, the state of a connection on which somebody waits. Its TTL follows, in
+/// milliseconds.
+const WAITING: &str = "distlock waiting";
+
+/// What is to be done with a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Take it if nobody has it, nor waits for it.
+    Lock,
+    /// Tell a number if nobody waits for it: this session has it already.
+    Join,
+    Unlock,
+}
+
+/// Does these, each on another key, and tells the number of each that was granted, or whether what
+/// was to be unlocked was held, and the process that has done it.
+pub(crate) async fn operate(
+    connection: &mut PgListener,
+    acts: impl Iterator<Item = (Act, Shown)>,
+) -> Result<(Vec<Option<u64>>, i32), Error> {
+    let (keys, acts): (Vec<i64>, Vec<i32>) = acts
+        .map(|(act, shown)| {
+            let act = match (act, shown.shared) {
+                (Act::Lock, false) => 0,
+                (Act::Lock, true) => 1,
+                (Act::Join, _) => 2,
+                (Act::Unlock, false) => 3,
+                (Act::Unlock, true) => 4,
+            };
+            (shown.key.0, act)
+        })
+        .unzip();
+    let mut found = vec![None; keys.len()];
+    let rows = sqlx::query(
+        "select op.place, case op.act \
+         when 0 then case when pg_try_advisory_lock(op.key) \
+           then nextval('public.distlock_number') end \
+         when 1 then case when pg_try_advisory_lock_shared(op.key) \
+           then nextval('public.distlock_number') end \
+         when 2 then case when not exists (select from pg_locks as l where not l.granted \
+           and l.locktype = 'advisory' and l.objsubid = 1 \
+           and l.database = (select oid from pg_database where datname = current_database()) \
+           and l.classid::bigint << 32 | l.objid::bigint = op.key) \
+           then nextval('public.distlock_number') end \
+         when 3 then case when pg_advisory_unlock(op.key) then 0 end \
+         when 4 then case when pg_advisory_unlock_shared(op.key) then 0 end \
+         end, pg_backend_pid() \
+         from unnest($1::bigint[], $2::int[]) with ordinality as op(key, act, place)",
+    )
+    .bind(&keys)
+    .bind(&acts)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut process = 0;
+    for row in &rows {
+        let place: i64 = row.try_get(0)?;
+        let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
+        if let Some(found) = found.get_mut(place) {
+            *found = number(row, 1)?;
+        }
+        process = row.try_get(2)?;
+    }
+    Ok((found, process))
+}
+
+/// The locks of names that the server shows under this connection, and its process.
+pub(crate) async fn own_locks(connection: &mut PgListener) -> Result<(Vec<Shown>, i32), Error> {
+    let rows = sqlx::query(
+        "select classid::bigint << 32 | objid::bigint, mode = 'ShareLock', p.pid \
+         from (select pg_backend_pid() as pid) as p left join pg_locks as l \
+         on l.pid = p.pid and locktype = 'advisory' and objsubid = 1 and granted",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut process = 0;
+    let mut shown = Vec::with_capacity(rows.len());
+    for row in &rows {
+        process = row.try_get(2)?;
+        if let Some(key) = row.try_get::<Option<i64>, _>(0)? {
+            let (key, shared) = (Key(key), row.try_get(1)?);
+            shown.push(Shown { key, shared });
+        }
+    }
+    Ok((shown, process))
+}
+
+/// Waits for this lock, while the connection shows as one that waits.
+pub(crate) async fn wait(
+    connection: &mut PgListener,
+    ttl: Duration,
+    Shown { key, shared }: Shown,
+) -> Result<(), Error> {
+    let query = if shared {
+        "select set_config('application_name', $1, false), pg_advisory_lock_shared($2)"
+    } else {
+        "select set_config('application_name', $1, false), pg_advisory_lock($2)"
+    };
+    sqlx::query(query)
+        .bind(format!("{WAITING} {}", ttl.as_millis()))
+        .bind(key.0)
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+/// The number of the lock that this connection has waited for, and from when its TTL counts. It
+/// shows no more as one that waits.
+pub(crate) async fn waited(connection: &mut PgListener) -> Result<(u64, Moment), Error> {
+    let as_of = Moment::now();
+    let row = sqlx::query(
+        "select nextval('public.distlock_number'), set_config('application_name', $1, false)",
+    )
+    .bind(HOLDING)
+    .fetch_one(&mut *connection)
+    .await?;
+    let number = number(&row, 0)?.ok_or(Error::RowNotFound)?;
+    Ok((number, as_of))
+}
+
+/// In `pg_stat_activity`, the state of a connection on which nobody waits.
+pub(crate) const HOLDING: &str = "distlock";
+
+/// Holds a lock for this process of a connection on which somebody waits, as a sign that its client
+/// lives; or gives it back.
+pub(crate) async fn vouch(
+    connection: &mut PgListener,
+    process: i32,
+    alive: bool,
+) -> Result<(), Error> {
+    let query = if alive {
+        "select pg_advisory_lock_shared($1, $2)"
+    } else {
+        "select pg_advisory_unlock_shared($1, $2)"
+    };
+    sqlx::query(query)
+        .bind(CLASS)
+        .bind(process)
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+/// Ends those connections before this one in a line whose clients have died, and tells the shortest
+/// TTL of the others, if there are any: of those on which somebody waits, or waited just now.
+pub(crate) async fn clear(
+    connection: &mut PgListener,
+    process: i32,
+) -> Result<Option<Duration>, Error> {
+    let row = sqlx::query(
+        "with ahead as materialized (select a.pid, \
+           substring(a.application_name from '^distlock waiting ([0-9]+)$')::bigint as ttl, \
+           a.usename = session_user and not exists (select from pg_locks as l \
+             where l.locktype = 'advisory' and l.objsubid = 2 and l.granted \
+             and l.classid = $2::oid and l.objid = a.pid::oid and l.database = a.datid) as dead \
+           from pg_stat_activity as a \
+           where a.pid = any(pg_blocking_pids($1)) \
+           and a.application_name ~ '^distlock waiting [0-9]+$') \
+         select min(ttl) filter (where not dead), \
+           count(case when dead then pg_terminate_backend(pid) end) from ahead",
+    )
+    .bind(process)
+    .bind(CLASS)
+    .fetch_one(&mut *connection)
+    .await?;
+    let ttl: Option<i64> = row.try_get(0)?;
+    Ok(ttl.map(|ttl| Duration::from_millis(ttl.unsigned_abs())))
+}
+
+fn number(row: &PgRow, column: usize) -> Result<Option<u64>, Error> {
+    let number: Option<i64> = row.try_get(column)?;
+    Ok(number.map(i64::unsigned_abs))
+}

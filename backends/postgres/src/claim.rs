@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::connection::{Answer, Connection, ended};
 use crate::key::Key;
 use crate::seats::{Seat, Seats};
+use crate::statements::Ahead;
 use crate::table::Shown;
 
 /// Where claims of one client stand.
@@ -103,6 +104,8 @@ impl PostgresClaim {
                 let signals = self.request.signals.clone();
                 let member = self.member.insert(Member::new(session, entry, signals));
                 self.seat = seat;
+                // Whoever counts what this store tells unasked counts this.
+                self.request.signals.look();
                 member.hold(number).map(Attempt::Held).ok_or_else(over)
             }
             None => {
@@ -127,21 +130,21 @@ impl PostgresClaim {
         answer: &mut Answer<Option<(u64, Moment)>>,
         patience: &Patience,
     ) -> Result<Option<(u64, Moment)>> {
-        let mut look = self.ttl() / 3;
-        let mut first = true;
+        let mut look = SOON;
         loop {
-            let pause = if first { Duration::ZERO } else { look };
-            first = false;
             tokio::select! {
                 biased;
                 answer = &mut *answer => return answer.unwrap_or_else(|_| Err(ended())),
                 () = patience.ended() => break,
-                () = sleep(pause) => {
+                () = sleep(look) => {
                     // The session says that the client lives, so it has to live itself.
                     let by = patience.deadline();
                     self.keep(by).await?;
-                    let shortest = voucher.clear_before(connection, by).await?;
-                    look = shortest.unwrap_or(self.ttl()).min(self.ttl()) / 3;
+                    look = match voucher.clear_before(connection, by).await? {
+                        Ahead::NotKnown => SOON,
+                        Ahead::Others => self.ttl() / 3,
+                        Ahead::Waiters(shortest) => shortest.min(self.ttl()) / 3,
+                    };
                 }
             }
         }
@@ -214,6 +217,9 @@ impl Claim for PostgresClaim {
         })
     }
 }
+
+/// When to look who stands before one that has just begun to wait.
+const SOON: Duration = Duration::from_millis(20);
 
 /// How often those ask who find no connection to wait on.
 fn poll(ttl: Duration) -> Duration {

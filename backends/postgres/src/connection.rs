@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::client::Client;
+use crate::statements::Ahead;
 use crate::table::Shown;
 
 /// A connection that holds locks, or waits for one, as its users see it. A task of its own does
@@ -50,7 +51,7 @@ pub(crate) enum Request {
     Vouch(i32, Reply<()>),
     Disown(i32),
     /// Ends dead connections before that one in its line.
-    Clear(i32, Reply<Option<Duration>>),
+    Clear(i32, Reply<Ahead>),
 }
 
 pub(crate) struct Lock {
@@ -122,11 +123,7 @@ impl Connection {
         self.ask(|reply| Request::Vouch(process, reply), by).await
     }
 
-    pub(crate) async fn clear_before(
-        &self,
-        other: &Self,
-        by: Deadline,
-    ) -> Result<Option<Duration>> {
+    pub(crate) async fn clear_before(&self, other: &Self, by: Deadline) -> Result<Ahead> {
         let process = other.process.id;
         self.ask(|reply| Request::Clear(process, reply), by).await
     }

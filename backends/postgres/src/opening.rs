@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use distlock_core::{Deadline, Error, ErrorKind, Moment, Result};
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row};
 use tokio::sync::mpsc;
 
@@ -92,27 +92,33 @@ async fn reason(options: &PgConnectOptions) -> Error {
 /// Refuses servers that cannot be used, and has this one end the session by its TTL, and by nothing
 /// else. Tells which process serves it, and how many locks it may take.
 async fn prepare(listener: &mut PgListener, ttl: Duration) -> Result<(Process, usize)> {
-    let row = sqlx::query(
-        "select current_setting('server_version_num')::int, pg_is_in_recovery(), \
-         pg_backend_pid(), (extract(epoch from backend_start) * 1000000)::bigint, \
+    let settings: Vec<_> = settings(ttl)
+        .iter()
+        .map(|(name, value)| format!("('{name}', '{value}')"))
+        .collect();
+    let statements = format!(
+        "select set_config(name, value, false) from (values {}) as s(name, value) \
+         where current_setting(name, true) is not null; \
+         select current_setting('server_version_num')::int as version, \
+         pg_is_in_recovery() as is_standby, pg_backend_pid() as id, \
+         (extract(epoch from backend_start) * 1000000)::bigint as began, \
          current_setting('max_locks_per_transaction')::int * \
          (current_setting('max_connections')::int + \
-         current_setting('max_prepared_transactions')::int) \
-         from pg_stat_activity where pid = pg_backend_pid()",
-    )
-    .fetch_one(&mut *listener)
-    .await
-    .map_err(error::of)?;
-    let get = || -> Result<_, sqlx::Error> {
+         current_setting('max_prepared_transactions')::int) as locks \
+         from pg_stat_get_activity(pg_backend_pid())",
+        settings.join(", ")
+    );
+    let row = last_row(listener, &statements).await.map_err(error::of)?;
+    let facts = || -> Result<(i32, bool, i32, i64, i32), sqlx::Error> {
         Ok((
-            row.try_get::<i32, _>(0)?,
-            row.try_get::<bool, _>(1)?,
-            row.try_get(2)?,
-            row.try_get(3)?,
-            row.try_get::<i32, _>(4)?,
+            row.try_get("version")?,
+            row.try_get("is_standby")?,
+            row.try_get("id")?,
+            row.try_get("began")?,
+            row.try_get("locks")?,
         ))
     };
-    let (version, is_standby, id, began, locks) = get().map_err(error::of)?;
+    let (version, is_standby, id, began, locks) = facts().map_err(error::of)?;
     if version < 140_000 {
         return Err(Error::new(
             ErrorKind::Misconfigured,
@@ -130,16 +136,6 @@ async fn prepare(listener: &mut PgListener, ttl: Duration) -> Result<(Process, u
              the primary",
         ));
     }
-    sqlx::query(
-        "select set_config(name, value, false) \
-         from unnest($1::text[], $2::text[]) as s(name, value) \
-         where current_setting(name, true) is not null",
-    )
-    .bind(settings(ttl).map(|(name, _)| name.to_owned()))
-    .bind(settings(ttl).map(|(_, value)| value))
-    .execute(&mut *listener)
-    .await
-    .map_err(error::of)?;
     let most = usize::try_from(locks / SHARE).unwrap_or(0);
     Ok((Process { id, began }, most))
 }
@@ -181,58 +177,51 @@ fn settings(ttl: Duration) -> [(&'static str, String); 14] {
 /// all connections. So all that take numbers share a lock; whoever finds nobody to share it with is
 /// the first, sets the sequence to the clock, and nobody takes a number meanwhile.
 async fn begin_to_number(listener: &mut PgListener) -> Result<()> {
-    let missing = match set_sequence(listener).await {
-        Err(error) if has_code(&error, code::UNDEFINED_TABLE) => true,
-        other => {
-            other.map_err(sequence_error)?;
-            false
+    let is_safe = match set_sequence(listener).await {
+        Err(error) if has_code(&error, code::UNDEFINED_TABLE) => {
+            make_sequence(listener).await.map_err(sequence_error)?;
+            set_sequence(listener).await
         }
+        other => other,
     };
-    if missing {
-        run(listener, "rollback").await.map_err(error::of)?;
-        let create = format!(
-            "begin; select pg_advisory_xact_lock({CLASS}, {}); \
-             create sequence if not exists public.distlock_number; commit",
-            key::LOOKS
-        );
-        run(listener, &create).await.map_err(sequence_error)?;
-        set_sequence(listener).await.map_err(sequence_error)?;
-    }
-    let row = sqlx::query(
-        "select seqcache = 1 and not seqcycle and seqincrement = 1 from pg_sequence \
-         where seqrelid = 'public.distlock_number'::regclass",
-    )
-    .fetch_one(&mut *listener)
-    .await
-    .map_err(sequence_error)?;
-    match row.try_get(0) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Error::new(
+    match is_safe.map_err(sequence_error)? {
+        true => Ok(()),
+        false => Err(Error::new(
             ErrorKind::Misconfigured,
             "the sequence public.distlock_number may repeat itself; do `alter sequence \
              public.distlock_number increment 1 cache 1 no cycle`",
         )),
-        Err(error) => Err(error::of(error)),
     }
 }
 
-async fn set_sequence(listener: &mut PgListener) -> Result<(), sqlx::Error> {
+/// Tells whether each number of the sequence is greater than the one before.
+async fn set_sequence(listener: &mut PgListener) -> Result<bool, sqlx::Error> {
     let (looks, uses) = (key::LOOKS, key::USES);
     let statements = format!(
         "begin; select pg_advisory_xact_lock({CLASS}, {looks}); \
          select setval('public.distlock_number', greatest(last_value, \
            (extract(epoch from clock_timestamp()) * 1000000)::bigint)) \
          from public.distlock_number where pg_try_advisory_xact_lock({CLASS}, {uses}); \
-         commit; select pg_advisory_lock_shared({CLASS}, {uses})"
+         commit; select pg_advisory_lock_shared({CLASS}, {uses}); \
+         select seqcache = 1 and not seqcycle and seqincrement = 1 from pg_sequence \
+         where seqrelid = 'public.distlock_number'::regclass"
     );
-    run(listener, &statements).await
+    last_row(listener, &statements).await?.try_get(0)
 }
 
-async fn run(listener: &mut PgListener, statements: &str) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(AssertSqlSafe(statements))
-        .execute(listener)
-        .await
-        .map(drop)
+async fn make_sequence(listener: &mut PgListener) -> Result<(), sqlx::Error> {
+    let statements = format!(
+        "rollback; begin; select pg_advisory_xact_lock({CLASS}, {}); \
+         create sequence if not exists public.distlock_number; commit; select true",
+        key::LOOKS
+    );
+    last_row(listener, &statements).await.map(drop)
+}
+
+/// Does these statements in one round trip, and tells the last row of the last.
+async fn last_row(listener: &mut PgListener, statements: &str) -> Result<PgRow, sqlx::Error> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(listener);
+    rows.await?.pop().ok_or(sqlx::Error::RowNotFound)
 }
 
 fn sequence_error(error: sqlx::Error) -> Error {

@@ -154,30 +154,41 @@ pub(crate) async fn vouch(
     Ok(())
 }
 
-/// Ends those connections before this one in a line whose clients have died, and tells the shortest
-/// TTL of the others, if there are any: of those on which somebody waits, or waited just now.
-pub(crate) async fn clear(
-    connection: &mut PgListener,
-    process: i32,
-) -> Result<Option<Duration>, Error> {
+/// Who stands before one that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ahead {
+    /// The server has not come to it yet.
+    NotKnown,
+    /// None of those that may have to be ended.
+    Others,
+    /// Some on which others wait, or waited just now; this is the shortest of their TTLs.
+    Waiters(Duration),
+}
+
+/// Ends those connections before this one in a line whose clients have died, and tells of the rest.
+pub(crate) async fn clear(connection: &mut PgListener, process: i32) -> Result<Ahead, Error> {
     let row = sqlx::query(
-        "with ahead as materialized (select a.pid, \
+        "with blocking as materialized (select pg_blocking_pids($1) as pids), \
+         ahead as materialized (select a.pid, \
            substring(a.application_name from '^distlock waiting ([0-9]+)$')::bigint as ttl, \
            a.usename = session_user and not exists (select from pg_locks as l \
              where l.locktype = 'advisory' and l.objsubid = 2 and l.granted \
              and l.classid = $2::oid and l.objid = a.pid::oid and l.database = a.datid) as dead \
-           from pg_stat_activity as a \
-           where a.pid = any(pg_blocking_pids($1)) \
+           from pg_stat_activity as a, blocking as b where a.pid = any(b.pids) \
            and a.application_name ~ '^distlock waiting [0-9]+$') \
-         select min(ttl) filter (where not dead), \
+         select (select cardinality(pids) from blocking) > 0, min(ttl) filter (where not dead), \
            count(case when dead then pg_terminate_backend(pid) end) from ahead",
     )
     .bind(process)
     .bind(CLASS)
     .fetch_one(&mut *connection)
     .await?;
-    let ttl: Option<i64> = row.try_get(0)?;
-    Ok(ttl.map(|ttl| Duration::from_millis(ttl.unsigned_abs())))
+    let (waits, ttl): (bool, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(match ttl {
+        Some(ttl) => Ahead::Waiters(Duration::from_millis(ttl.unsigned_abs())),
+        None if waits => Ahead::Others,
+        None => Ahead::NotKnown,
+    })
 }
 
 fn number(row: &PgRow, column: usize) -> Result<Option<u64>, Error> {

@@ -1,24 +1,36 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use distlock_core::session::{Alive, Beat, Opened, SessionStore};
+use distlock_core::session::{self, Alive, Beat, SessionStore};
 use distlock_core::{Deadline, Entry, Error, ErrorKind, LockState, Mode, Moment, Name, Result};
-use sqlx::Row;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Postgres, Row};
+use tokio::task::JoinHandle;
 
-use crate::connection::Connection;
+use crate::connection::{self, Connection, Process};
 use crate::error;
 use crate::key::Key;
-use crate::opening;
+use crate::opening::{self, Opened};
 
 /// A client of a server: opens connections that hold locks, and has some of another kind, for what
 /// is asked about those.
 pub(crate) struct Client {
     options: PgConnectOptions,
     control: PgPool,
+    /// No pooler was found between.
+    is_direct: Arc<AtomicBool>,
+    /// Connections, by TTL, that nobody has waited for to the end.
+    opening: Mutex<Vec<(Duration, Opening)>>,
 }
+
+type Opening = JoinHandle<Result<Opened>>;
+
+/// How long it may take to open a connection.
+const OPENING: Duration = Duration::from_secs(10);
 
 impl Client {
     /// How many connections there are besides those that hold locks or wait for them.
@@ -29,17 +41,64 @@ impl Client {
             .max_connections(Self::CONTROLS)
             .idle_timeout(Duration::from_secs(60))
             .connect_lazy_with(options.clone().application_name("distlock control"));
-        Self { options, control }
+        Self {
+            options,
+            control,
+            is_direct: Arc::default(),
+            opening: Mutex::default(),
+        }
     }
 
     /// A connection that the server ends once it has not heard of it for `ttl`, and from when that
     /// counts.
-    pub(crate) async fn connect(
-        &self,
-        ttl: Duration,
-        by: Deadline,
-    ) -> Result<(Arc<Connection>, Moment)> {
-        opening::open(&self.options, ttl, by).await
+    ///
+    /// To open one may take longer than a request may. It goes on then, for whoever asks next.
+    pub(crate) async fn connect(&self, ttl: Duration, by: Deadline) -> Result<Opened> {
+        loop {
+            let mut opening = self.take_opening(ttl).unwrap_or_else(|| self.begin(ttl));
+            let opened = tokio::time::timeout(by.remaining(), &mut opening).await;
+            match opened {
+                Ok(Ok(Ok(opened))) if opened.is_stale(ttl) => {}
+                Ok(Ok(opened)) => return opened,
+                Ok(Err(_)) => return Err(connection::ended()),
+                Err(_) => {
+                    self.opening().push((ttl, opening));
+                    return Err(Error::new(
+                        ErrorKind::Unavailable,
+                        "the connection to the server is still being opened",
+                    ));
+                }
+            }
+        }
+    }
+
+    fn begin(&self, ttl: Duration) -> Opening {
+        let (options, control) = (self.options.clone(), self.control.clone());
+        let is_direct = Arc::clone(&self.is_direct);
+        tokio::spawn(async move {
+            let by = Deadline::within(OPENING);
+            if is_direct.load(Ordering::Relaxed) {
+                return opening::open(&options, ttl, by).await;
+            }
+            let (opened, control) =
+                tokio::join!(opening::open(&options, ttl, by), control.acquire());
+            let opened = opened?;
+            let control = control.map_err(error::of)?;
+            by.bound(refuse_pooler(control, opened.connection.process))
+                .await?;
+            is_direct.store(true, Ordering::Relaxed);
+            Ok(opened)
+        })
+    }
+
+    fn take_opening(&self, ttl: Duration) -> Option<Opening> {
+        let mut opening = self.opening();
+        let place = opening.iter().position(|(of, _)| *of == ttl)?;
+        Some(opening.swap_remove(place).1)
+    }
+
+    fn opening(&self) -> MutexGuard<'_, Vec<(Duration, Opening)>> {
+        self.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the server cancel what this connection waits for.
@@ -119,9 +178,9 @@ impl Client {
 impl SessionStore for Client {
     type Handle = Arc<Connection>;
 
-    async fn open(&self, ttl: Duration, by: Deadline) -> Result<Opened<Arc<Connection>>> {
-        let (connection, as_of) = self.connect(ttl, by).await?;
-        Ok(Opened::new(connection, ttl, as_of))
+    async fn open(&self, ttl: Duration, by: Deadline) -> Result<session::Opened<Arc<Connection>>> {
+        let Opened { connection, as_of } = self.connect(ttl, by).await?;
+        Ok(session::Opened::new(connection, ttl, as_of))
     }
 
     async fn beat(&self, connection: &Arc<Connection>, by: Deadline) -> Result<Beat> {
@@ -152,4 +211,27 @@ impl fmt::Debug for Client {
         // The options hold a password.
         f.debug_struct("Client").finish_non_exhaustive()
     }
+}
+
+/// If a connection of another client meets the process that serves the one just opened, there is a
+/// pooler that lends a process for a transaction at a time. It gives out the one that it has had
+/// back last.
+async fn refuse_pooler(mut other: PoolConnection<Postgres>, process: Process) -> Result<()> {
+    let met = sqlx::raw_sql("select pg_backend_pid()").fetch_one(&mut *other);
+    let met: i32 = met
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(error::of)?;
+    if met == process.id {
+        return Err(pooled());
+    }
+    Ok(())
+}
+
+fn pooled() -> Error {
+    Error::new(
+        ErrorKind::Misconfigured,
+        "a pooler stands before the server and lends its processes for a transaction at a time; \
+         connect to the server, or have it lend them for a session",
+    )
 }

@@ -25,14 +25,18 @@ mod key {
     pub(super) const USES: i32 = -2;
 }
 
+/// A connection, and from when its TTL counts.
+pub(crate) struct Opened {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) as_of: Moment,
+}
+
 /// Opens a connection that the server ends once it has not heard of it for `ttl`.
-///
-/// Also told is from when that counts.
 pub(crate) async fn open(
     options: &PgConnectOptions,
     ttl: Duration,
     by: Deadline,
-) -> Result<(Arc<Connection>, Moment)> {
+) -> Result<Opened> {
     let mut listener = by.bound(connect(options, by)).await?;
     let (process, most) = by.bound(prepare(&mut listener, ttl)).await?;
     let as_of = Moment::now();
@@ -57,7 +61,17 @@ pub(crate) async fn open(
         task,
         ending,
     };
-    Ok((Arc::new(connection), as_of))
+    Ok(Opened {
+        connection: Arc::new(connection),
+        as_of,
+    })
+}
+
+impl Opened {
+    /// Whether the server is about to end it, since nobody has used it.
+    pub(crate) fn is_stale(&self, ttl: Duration) -> bool {
+        self.connection.has_ended() || self.as_of.elapsed() > ttl / 2
+    }
 }
 
 /// A listener is the one kind of connection that hears the server while nothing is asked. It comes
@@ -149,6 +163,7 @@ fn settings(ttl: Duration) -> [(&'static str, String); 14] {
         ("application_name", HOLDING.to_owned()),
         // The TTL.
         ("idle_session_timeout", ms(ttl)),
+        ("idle_in_transaction_session_timeout", ms(ttl)),
         // The end of a client whose connection is cut while it waits, or while an answer is on its
         // way.
         (
@@ -164,7 +179,6 @@ fn settings(ttl: Duration) -> [(&'static str, String); 14] {
         // Whatever else would end it, or what it does.
         ("statement_timeout", off()),
         ("lock_timeout", off()),
-        ("idle_in_transaction_session_timeout", off()),
         ("transaction_timeout", off()),
         ("default_transaction_isolation", "read committed".to_owned()),
         ("default_transaction_read_only", "off".to_owned()),

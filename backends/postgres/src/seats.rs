@@ -50,7 +50,7 @@ impl Seats {
         let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
             return Ok(None);
         };
-        let (connection, _) = client.connect(ttl, by).await?;
+        let connection = client.connect(ttl, by).await?.connection;
         voucher.vouch_for(&connection, by).await?;
         let _room = room;
         Ok(Some(Seat { connection, _room }))
@@ -78,17 +78,14 @@ impl Seats {
             let connection = &idle.seat.connection;
             connection.ttl == ttl && connection.is_vouched_for_by(voucher)
         });
-        let seat = match fits {
-            Some(place) => Some(idle.swap_remove(place).seat),
-            // One of another TTL makes room for one of this.
-            None => {
-                if self.room.available_permits() == 0 && !idle.is_empty() {
-                    idle.swap_remove(0);
-                }
-                None
-            }
-        };
-        seat
+        if let Some(place) = fits {
+            return Some(idle.swap_remove(place).seat);
+        }
+        // One of another TTL makes room for one of this.
+        if self.room.available_permits() == 0 && !idle.is_empty() {
+            idle.swap_remove(0);
+        }
+        None
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {

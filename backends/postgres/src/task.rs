@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::connection::{Ending, Lock, Reply, Request, Unlock, Wait};
 use crate::error::{self, code, has_code, is_broken};
+use crate::key::Key;
 use crate::statements::{self, Act};
 use crate::table::{Shown, Standing, Table};
 
@@ -24,7 +25,7 @@ pub(crate) struct ConnectionTask {
     pub(crate) requests: mpsc::UnboundedReceiver<Request>,
     pub(crate) process: i32,
     pub(crate) ttl: Duration,
-    /// How many locks this client may hold, over all of its connections.
+    /// How many locks it may hold.
     pub(crate) most: usize,
     pub(crate) table: Table,
     /// A statement has failed after which the server may hold what the table does not show.
@@ -113,15 +114,11 @@ impl ConnectionTask {
             let mut asked = Vec::new();
             let mut later = Vec::new();
             for operation in mem::take(&mut operations) {
-                let Some(key) = self.key_of(&operation) else {
-                    // It is decided without the server.
-                    asked.extend(self.decide(operation));
-                    continue;
-                };
-                if keys.contains(&key) {
+                let key = self.key_of(&operation);
+                if key.is_some_and(|key| keys.contains(&key)) {
                     later.push(operation);
                 } else if let Some(operation) = self.decide(operation) {
-                    keys.insert(key);
+                    keys.extend(key);
                     asked.push(operation);
                 }
             }
@@ -165,7 +162,7 @@ impl ConnectionTask {
     }
 
     /// The key that an operation is about, if it is about one.
-    fn key_of(&self, operation: &Request) -> Option<crate::key::Key> {
+    fn key_of(&self, operation: &Request) -> Option<Key> {
         match operation {
             Request::Lock(lock) => Some(lock.wanted.key),
             Request::Unlock(unlock) => self.table.key(unlock.entry),
@@ -296,8 +293,8 @@ fn too_many(most: usize) -> Error {
     Error::new(
         ErrorKind::Unavailable,
         format!(
-            "this client holds {most} locks, which is as much of the server's lock table as one \
-             client takes; raise `max_locks_per_transaction` on the server"
+            "this connection holds {most} locks, which is as much of the server's lock table as one \
+             takes; raise `max_locks_per_transaction` on the server"
         ),
     )
 }

@@ -59,7 +59,8 @@ fn capabilities() -> Capabilities {
     capabilities.push = true;
     capabilities.waits_on_server = true;
     capabilities.expiry = Expiry::PerSession;
-    capabilities.slack = Duration::from_millis(500);
+    // A waiter that died may be granted its lock.
+    capabilities.slack = statements::HEARD + Duration::from_millis(500);
     capabilities.fencing = Fencing::ClockAssumed;
     capabilities.may_forget = true;
     capabilities

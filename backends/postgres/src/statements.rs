@@ -98,6 +98,12 @@ pub(crate) async fn own_locks(connection: &mut PgListener) -> Result<(Vec<Shown>
     Ok((shown, process))
 }
 
+/// How soon a client says that it has heard of its grant; else the server ends the connection.
+///
+/// A client that was stopped while it waited is granted its lock all the same, and is not to have
+/// it for another TTL.
+pub(crate) const HEARD: Duration = Duration::from_secs(1);
+
 /// Waits for this lock, while the connection shows as one that waits.
 pub(crate) async fn wait(
     connection: &mut PgListener,
@@ -105,12 +111,15 @@ pub(crate) async fn wait(
     Shown { key, shared }: Shown,
 ) -> Result<(), Error> {
     let query = if shared {
-        "select set_config('application_name', $1, false), pg_advisory_lock_shared($2)"
+        "select set_config('application_name', $1, false), \
+         set_config('idle_session_timeout', $2, false), pg_advisory_lock_shared($3)"
     } else {
-        "select set_config('application_name', $1, false), pg_advisory_lock($2)"
+        "select set_config('application_name', $1, false), \
+         set_config('idle_session_timeout', $2, false), pg_advisory_lock($3)"
     };
     sqlx::query(query)
         .bind(format!("{WAITING} {}", ttl.as_millis()))
+        .bind(HEARD.min(ttl).as_millis().to_string())
         .bind(key.0)
         .execute(&mut *connection)
         .await?;
@@ -119,12 +128,17 @@ pub(crate) async fn wait(
 
 /// The number of the lock that this connection has waited for, and from when its TTL counts. It
 /// shows no more as one that waits.
-pub(crate) async fn waited(connection: &mut PgListener) -> Result<(u64, Moment), Error> {
+pub(crate) async fn waited(
+    connection: &mut PgListener,
+    ttl: Duration,
+) -> Result<(u64, Moment), Error> {
     let as_of = Moment::now();
     let row = sqlx::query(
-        "select nextval('public.distlock_number'), set_config('application_name', $1, false)",
+        "select nextval('public.distlock_number'), set_config('application_name', $1, false), \
+         set_config('idle_session_timeout', $2, false)",
     )
     .bind(HOLDING)
+    .bind(ttl.as_millis().to_string())
     .fetch_one(&mut *connection)
     .await?;
     let number = number(&row, 0)?.ok_or(Error::RowNotFound)?;

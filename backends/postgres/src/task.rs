@@ -228,7 +228,9 @@ impl ConnectionTask {
             Err(error) => Err(error),
         };
         let outcome = match granted {
-            Ok(true) => statements::waited(&mut self.listener).await.map(Some),
+            Ok(true) => statements::waited(&mut self.listener, self.ttl)
+                .await
+                .map(Some),
             Ok(false) => Ok(None),
             Err(error) => Err(error),
         };

@@ -27,7 +27,7 @@ impl Harness for Real {
         pinned.push = true;
         pinned.waits_on_server = true;
         pinned.expiry = Expiry::PerSession;
-        pinned.slack = Duration::from_millis(500);
+        pinned.slack = Duration::from_millis(1500);
         pinned.fencing = Fencing::ClockAssumed;
         pinned.may_forget = true;
         pinned

@@ -211,7 +211,7 @@ async fn a_full_lock_table_is_refused_before_others_suffer() -> Result<()> {
     let locks = locks_at(&server.url())?;
     let mut guards = Vec::new();
     let error = loop {
-        match locks.lock(&format!("{}", guards.len())).try_acquire().await {
+        match locks.lock(format!("{}", guards.len())).try_acquire().await {
             Ok(guard) => guards.push(guard.context("a free lock")?),
             Err(error) => break error,
         }

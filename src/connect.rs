@@ -18,6 +18,7 @@ use crate::{Error, ErrorKind, Locks, Result};
 /// | `rediss://…`, `rediss-cluster://…`, `rediss-sentinel://…` | the same by TLS | `redis-tls` |
 /// | `sqlite:///var/lib/app/locks.db` | the file at that absolute path: three slashes | `sqlite` |
 /// | `sqlite:locks.db` | the file at that path relative to the working directory | `sqlite` |
+/// | `postgres://user:password@host:5432/database` | that database | `postgres` |
 ///
 /// Options follow as `?option=value&…`:
 ///
@@ -29,6 +30,8 @@ use crate::{Error, ErrorKind, Locks, Result};
 /// | `nodes` | `redis-cluster`, `redis-sentinel` | further servers of the cluster, or further sentinels: `host:port,host:port` |
 /// | `primary` | `redis-sentinel` | the name by which the sentinels know the primary |
 /// | `machine` | `sqlite` | what identifies this machine, as `SqliteOptions::machine` |
+/// | `sslmode`, `sslrootcert`, `sslcert`, `sslkey` | `postgres` | as those of libpq |
+/// | `host` | `postgres` | the folder of the server's socket, instead of a host |
 ///
 /// Paths and values are percent-encoded UTF-8 (`%20` is a space, `%40` an `@`, and `+` is a plus).
 /// Nothing in a URL is ignored: what is not understood is an error. For everything that a URL

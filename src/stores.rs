@@ -42,6 +42,14 @@ pub(crate) const STORES: &[Store] = &[
         #[cfg(not(feature = "sqlite"))]
         open: Err("sqlite"),
     },
+    Store {
+        scheme: "postgres",
+        options: &["sslmode", "sslrootcert", "sslcert", "sslkey", "host"],
+        #[cfg(feature = "postgres")]
+        open: Ok(postgres),
+        #[cfg(not(feature = "postgres"))]
+        open: Err("postgres"),
+    },
 ];
 
 fn memory(url: &StoreUrl) -> Opening<'_> {
@@ -90,5 +98,21 @@ fn sqlite(url: &StoreUrl) -> Opening<'_> {
             options = options.machine(machine);
         }
         Ok(Arc::new(options.open(path).await?) as _)
+    })
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(url: &StoreUrl) -> Opening<'_> {
+    Box::pin(async {
+        use crate::postgres::{PostgresBackend, sqlx::postgres::PgConnectOptions};
+        let options = url.for_its_store().parse::<PgConnectOptions>();
+        let options = options.map_err(|error| {
+            crate::Error::new(
+                crate::ErrorKind::InvalidInput,
+                "the URL of the server, or one of its options, cannot be used",
+            )
+            .with_source(error)
+        })?;
+        Ok(Arc::new(PostgresBackend::new(options)) as _)
     })
 }

@@ -122,7 +122,7 @@ impl StoreUrl {
     }
 
     /// The URL as its store reads it, which knows nothing of the options that all stores have.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn for_its_store(&self) -> String {
         let mut url = self.url.clone();
         url.set_query(None);

@@ -1,5 +1,28 @@
 //! The PostgreSQL store of [distlock](https://docs.rs/distlock): advisory locks with a TTL, fencing
 //! tokens and fair waiting. No table.
+//!
+//! ```no_run
+//! use distlock_core::Locks;
+//! use distlock_postgres::PostgresBackend;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = "postgres://shop@db.example.com/shop".parse()?;
+//! let locks = Locks::new(PostgresBackend::new(options))?;
+//! let guard = locks.lock("nightly").acquire().await?;
+//! guard.release().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it rests on
+//! * **PostgreSQL 14 or later**, a primary, reached directly or by a pooler that lends connections
+//!   for a session. Others are refused.
+//! * **One sequence**, `public.distlock_number`, from which all tokens of the database come. It is
+//!   made when it is missing, which takes the right to.
+//! * **Connections of its own.** The server ends each that it has not heard of for its TTL
+//!   (`idle_session_timeout`), and with it its locks.
+//! * **The server's clock** not being behind the last grant when the server has crashed or failed
+//!   over (`Fencing::ClockAssumed`).
 
 mod claim;
 mod client;

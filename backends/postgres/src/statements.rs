@@ -102,7 +102,7 @@ pub(crate) async fn own_locks(connection: &mut PgListener) -> Result<(Vec<Shown>
 ///
 /// A client that was stopped while it waited is granted its lock all the same, and is not to have
 /// it for another TTL.
-pub(crate) const HEARD: Duration = Duration::from_secs(1);
+pub(crate) const HEARD: Duration = Duration::from_millis(500);
 
 /// Waits for this lock, while the connection shows as one that waits.
 pub(crate) async fn wait(
@@ -119,7 +119,7 @@ pub(crate) async fn wait(
     };
     sqlx::query(query)
         .bind(format!("{WAITING} {}", ttl.as_millis()))
-        .bind(HEARD.min(ttl).as_millis().to_string())
+        .bind(HEARD.as_millis().to_string())
         .bind(key.0)
         .execute(&mut *connection)
         .await?;

@@ -27,7 +27,7 @@ impl Harness for Real {
         pinned.push = true;
         pinned.waits_on_server = true;
         pinned.expiry = Expiry::PerSession;
-        pinned.slack = Duration::from_millis(1500);
+        pinned.slack = Duration::from_secs(1);
         pinned.fencing = Fencing::ClockAssumed;
         pinned.may_forget = true;
         pinned
@@ -39,6 +39,11 @@ impl Harness for Real {
 
     fn address(&self) -> Option<String> {
         Some(server().1.url())
+    }
+
+    /// A client opens several connections before it waits, which takes a server its time.
+    fn ttl(&self) -> Duration {
+        Duration::from_secs(2)
     }
 
     async fn backend_at(&self, address: &str) -> Result<Box<dyn Backend>> {

@@ -15,6 +15,7 @@ use crate::connection::{self, Connection, Process};
 use crate::error;
 use crate::key::Key;
 use crate::opening::{self, Opened};
+use crate::statements::CLASS;
 
 /// A client of a server: opens connections that hold locks, and has some of another kind, for what
 /// is asked about those.
@@ -139,16 +140,24 @@ impl Client {
         }
     }
 
-    /// Who has the lock of this name, and who waits for it.
+    /// Who has the lock of this name, and who waits for it. Who waits and is dead does not count: it
+    /// holds nobody up.
     pub(crate) async fn inspect(&self, name: &Name, by: Deadline) -> Result<LockState> {
         let inspect = sqlx::query(
-            "select granted, mode = 'ShareLock', \
-             (extract(epoch from clock_timestamp() - waitstart) * 1000000)::bigint \
-             from pg_locks where locktype = 'advisory' and objsubid = 1 \
-             and database = (select oid from pg_database where datname = current_database()) \
-             and classid::bigint << 32 | objid::bigint = $1 order by waitstart, pid",
+            "select l.granted, l.mode = 'ShareLock', \
+             (extract(epoch from clock_timestamp() - l.waitstart) * 1000000)::bigint \
+             from pg_locks as l left join pg_stat_activity as a on a.pid = l.pid \
+             where l.locktype = 'advisory' and l.objsubid = 1 \
+             and l.database = (select oid from pg_database where datname = current_database()) \
+             and l.classid::bigint << 32 | l.objid::bigint = $1 \
+             and (l.granted or a.application_name !~ '^distlock waiting [0-9]+$' or exists \
+               (select from pg_locks as v where v.locktype = 'advisory' and v.objsubid = 2 \
+                and v.granted and v.database = l.database and v.classid = $2::oid \
+                and v.objid = l.pid::oid)) \
+             order by l.waitstart, l.pid",
         )
         .bind(Key::of(name).0)
+        .bind(CLASS)
         .fetch_all(&self.control);
         let rows = by.bound(async { inspect.await.map_err(error::of) }).await?;
         let mut state = LockState::default();

@@ -81,10 +81,9 @@ impl Client {
             if is_direct.load(Ordering::Relaxed) {
                 return opening::open(&options, ttl, by).await;
             }
-            let (opened, control) =
-                tokio::join!(opening::open(&options, ttl, by), control.acquire());
-            let opened = opened?;
-            let control = control.map_err(error::of)?;
+            let (opened, control) = tokio::try_join!(opening::open(&options, ttl, by), async {
+                control.acquire().await.map_err(error::of)
+            })?;
             by.bound(refuse_pooler(control, opened.connection.process))
                 .await?;
             is_direct.store(true, Ordering::Relaxed);

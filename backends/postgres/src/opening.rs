@@ -81,24 +81,28 @@ async fn connect(options: &PgConnectOptions, by: Deadline) -> Result<PgListener>
         .max_connections(1)
         .max_lifetime(None)
         .idle_timeout(None)
-        .acquire_timeout(by.remaining() / 2)
+        .acquire_timeout(by.remaining())
         .connect_lazy_with(options.clone());
-    let mut listener = match PgListener::connect_with(&pool).await {
-        Ok(listener) => listener,
-        // A pool tries again where there is no use, and does not tell why.
-        Err(sqlx::Error::PoolTimedOut) => return Err(reason(options).await),
-        Err(error) => return Err(error::of(error)),
+    let connected = tokio::select! {
+        biased;
+        connected = PgListener::connect_with(&pool) => connected.map_err(error::of),
+        error = trouble(options) => Err(error),
     };
+    let mut listener = connected?;
     listener.eager_reconnect(false);
     Ok(listener)
 }
 
-async fn reason(options: &PgConnectOptions) -> Error {
+/// Why there is no connection for a while. A pool goes on trying, and does not tell why.
+async fn trouble(options: &PgConnectOptions) -> Error {
+    const WHILE: Duration = Duration::from_millis(300);
+    tokio::time::sleep(WHILE).await;
     match options.connect().await {
         Err(error) => error::of(error),
+        // The server is only slow.
         Ok(connection) => {
             drop(connection.close().await);
-            error::of(sqlx::Error::PoolTimedOut)
+            std::future::pending().await
         }
     }
 }

@@ -126,7 +126,7 @@ async fn stand(
             },
             Err(error) => error,
         };
-        match trouble.judge(error) {
+        match trouble.judge(error, asked) {
             Ok(pause) => {
                 caller.failure.clone_from(&trouble.latest);
                 tokio::select! {
@@ -197,6 +197,7 @@ async fn tried(
     let mut claim = LiveClaim::new(engine, spec, &caller.left)?;
     let mut trouble = Trouble::new(ttl, unanswered);
     loop {
+        let asked = Moment::now();
         let error = match claim.attempt(&Patience::none(request_time(ttl))).await {
             Ok(Attempt::Blocked(_)) => {
                 claim.left_nothing();
@@ -211,7 +212,7 @@ async fn tried(
             },
             Err(error) => error,
         };
-        let pause = trouble.judge(error)?;
+        let pause = trouble.judge(error, asked)?;
         tokio::select! {
             biased;
             () = caller.gave_up() => return Ok(None),
@@ -263,17 +264,22 @@ impl Trouble {
         *self = Self::new(self.ttl, self.too_long);
     }
 
-    /// How long to wait before asking again; the error if that is no use, or has been for too long.
-    fn judge(&mut self, error: Error) -> Result<Duration> {
+    /// How long to wait before asking again, after the failure of what was asked then; the error if
+    /// that is no use, or has been for too long. The last request begins when it becomes too long.
+    fn judge(&mut self, error: Error, asked: Moment) -> Result<Duration> {
         if error.kind() != ErrorKind::Unavailable {
             return Err(error);
         }
         self.failures += 1;
-        if self.since.get_or_insert_with(Moment::now).elapsed() >= self.too_long {
+        // Where the server does the waiting, it had not failed before the last request.
+        let last = || asked + asked.elapsed().saturating_sub(request_time(self.ttl));
+        let silent = self.since.get_or_insert_with(last).elapsed();
+        let left = self.too_long.saturating_sub(silent);
+        if left.is_zero() {
             let asked = format!("asked {} times in {:.1?}", self.failures, self.too_long);
             return Err(error.clone().noting(&asked).with_source(error));
         }
         self.latest = Some(error);
-        Ok(backoff::pause(self.ttl, self.failures))
+        Ok(backoff::pause(self.ttl, self.failures).min(left))
     }
 }

@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Locks, Result};
 /// | `rediss://…`, `rediss-cluster://…`, `rediss-sentinel://…` | the same by TLS | `redis-tls` |
 /// | `sqlite:///var/lib/app/locks.db` | the file at that absolute path: three slashes | `sqlite` |
 /// | `sqlite:locks.db` | the file at that path relative to the working directory | `sqlite` |
-/// | `postgres://user:password@host:5432/database` | that database | `postgres` |
+/// | `postgres://user:password@host:5432/database`, `postgresql://…` | that database | `postgres`; by TLS, `postgres-tls` |
 ///
 /// Options follow as `?option=value&…`:
 ///

@@ -42,14 +42,8 @@ pub(crate) const STORES: &[Store] = &[
         #[cfg(not(feature = "sqlite"))]
         open: Err("sqlite"),
     },
-    Store {
-        scheme: "postgres",
-        options: &["sslmode", "sslrootcert", "sslcert", "sslkey", "host"],
-        #[cfg(feature = "postgres")]
-        open: Ok(postgres),
-        #[cfg(not(feature = "postgres"))]
-        open: Err("postgres"),
-    },
+    postgres("postgres"),
+    postgres("postgresql"),
 ];
 
 fn memory(url: &StoreUrl) -> Opening<'_> {
@@ -101,18 +95,21 @@ fn sqlite(url: &StoreUrl) -> Opening<'_> {
     })
 }
 
+const fn postgres(scheme: &'static str) -> Store {
+    Store {
+        scheme,
+        options: &["host", "sslcert", "sslkey", "sslmode", "sslrootcert"],
+        #[cfg(feature = "postgres")]
+        open: Ok(open_postgres),
+        #[cfg(not(feature = "postgres"))]
+        open: Err("postgres"),
+    }
+}
+
 #[cfg(feature = "postgres")]
-fn postgres(url: &StoreUrl) -> Opening<'_> {
+fn open_postgres(url: &StoreUrl) -> Opening<'_> {
     Box::pin(async {
-        use crate::postgres::{PostgresBackend, sqlx::postgres::PgConnectOptions};
-        let options = url.for_its_store().parse::<PgConnectOptions>();
-        let options = options.map_err(|error| {
-            crate::Error::new(
-                crate::ErrorKind::InvalidInput,
-                "the URL of the server, or one of its options, cannot be used",
-            )
-            .with_source(error)
-        })?;
-        Ok(Arc::new(PostgresBackend::new(options)) as _)
+        let url = url.for_its_store();
+        Ok(Arc::new(crate::postgres::PostgresBackend::connect(&url).await?) as _)
     })
 }

@@ -2,24 +2,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use distlock_core::backend::{Attempt, Blocked, Claim, ClaimRequest, Patience, Released, Renewal};
-use distlock_core::session::{Member, Opened, Sessions};
+use distlock_core::backend::{
+    Attempt, Blocked, Claim, ClaimRequest, Hold, Patience, Released, Renewal,
+};
+use distlock_core::session::{Member, Opened};
 use distlock_core::{Deadline, Error, ErrorKind, Mode, Moment, Result};
 use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::connection::{Answer, Connection, ended};
 use crate::key::Key;
-use crate::seats::{Seat, Seats};
+use crate::places::Places;
+use crate::seats::Seat;
 use crate::statements::Ahead;
 use crate::table::Shown;
-
-/// Where claims of one client stand.
-#[derive(Debug)]
-pub(crate) struct Places {
-    pub(crate) sessions: Sessions<Client>,
-    pub(crate) seats: Seats,
-}
 
 /// A claim: it stands under the session of its TTL, or under a connection on which it has waited.
 #[derive(Debug)]
@@ -35,13 +31,13 @@ pub(crate) struct PostgresClaim {
 }
 
 impl PostgresClaim {
-    pub(crate) fn new(places: &Arc<Places>, request: ClaimRequest) -> Self {
+    pub(crate) fn new(places: Arc<Places>, request: ClaimRequest) -> Self {
         let wanted = Shown {
             key: Key::of(&request.name),
             shared: request.mode == Mode::Shared,
         };
         Self {
-            places: Arc::clone(places),
+            places,
             request,
             wanted,
             member: None,
@@ -77,24 +73,55 @@ impl PostgresClaim {
         Err(over())
     }
 
-    /// Waits on the server, on a connection of its own.
-    async fn wait(&mut self, patience: &Patience) -> Result<Attempt> {
-        let (places, entry, ttl) = (Arc::clone(&self.places), self.request.id, self.ttl());
+    /// The hold, if the claim has the lock under its session, or nobody else has it.
+    async fn look(&mut self, by: Deadline) -> Result<Option<Hold>> {
+        let (entry, wanted) = (self.request.id, self.wanted);
+        let member = self.keep(by).await?;
+        let connection = Arc::clone(member.session().handle());
+        match connection.lock(entry, wanted, by).await? {
+            Some(number) => member.hold(number).map(Some).ok_or_else(over),
+            None => Ok(None),
+        }
+    }
+
+    /// Ends those in line whose clients have died. Whether there were any.
+    async fn bury(&mut self, by: Deadline) -> Result<bool> {
+        let key = self.wanted.key;
+        let connection = Arc::clone(self.keep(by).await?.session().handle());
+        connection.bury(key, by).await
+    }
+
+    /// A connection of its own to wait on, and the one that says that its client lives. `None`: all
+    /// are taken.
+    async fn take_seat(&mut self, by: Deadline) -> Result<Option<(Seat, Arc<Connection>)>> {
+        let ttl = self.ttl();
+        let places = Arc::clone(&self.places);
+        let voucher = Arc::clone(self.keep(by).await?.session().handle());
         let client = places.sessions.store();
-        let voucher = Arc::clone(self.keep(patience.deadline()).await?.session().handle());
-        let taken = places
-            .seats
-            .take(client, &voucher, ttl, patience.deadline());
-        let Some(seat) = taken.await? else {
-            return Ok(Attempt::Blocked(Blocked::recheck(poll(ttl))));
-        };
+        let seat = places.seats.take(client, &voucher, ttl, by).await?;
+        Ok(seat.map(|seat| (seat, voucher)))
+    }
+
+    /// Waits on the server.
+    async fn wait(
+        &mut self,
+        seat: Seat,
+        voucher: &Arc<Connection>,
+        patience: &Patience,
+    ) -> Result<Attempt> {
+        let (places, entry, ttl) = (Arc::clone(&self.places), self.request.id, self.ttl());
         let mut answer = seat.connection.wait(entry, self.wanted);
         let connection = Arc::clone(&seat.connection);
         // Until its outcome is known.
         self.in_doubt = Some(seat);
         let waited = self
-            .waited(&connection, &voucher, &mut answer, patience)
+            .waited(&connection, voucher, &mut answer, patience)
             .await?;
+        // Its place has expired with the session, though the server has not ended it.
+        let is_alive = |member: &Member<Client>| member.session().is_alive();
+        if !self.member.as_ref().is_some_and(is_alive) {
+            return Err(over());
+        }
         let seat = self.in_doubt.take();
         match waited {
             Some((number, as_of)) => {
@@ -130,22 +157,25 @@ impl PostgresClaim {
         answer: &mut Answer<Option<(u64, Moment)>>,
         patience: &Patience,
     ) -> Result<Option<(u64, Moment)>> {
-        let mut look = SOON;
+        let mut look = Moment::now() + SOON;
         loop {
+            let pause = look.remaining().min(self.ttl() / 3);
             tokio::select! {
                 biased;
                 answer = &mut *answer => return answer.unwrap_or_else(|_| Err(ended())),
                 () = patience.ended() => break,
-                () = sleep(look) => {
-                    // The session says that the client lives, so it has to live itself.
-                    let by = patience.deadline();
-                    self.keep(by).await?;
-                    look = match voucher.clear_before(connection, by).await? {
-                        Ahead::NotKnown => SOON,
-                        Ahead::Others => self.ttl() / 3,
-                        Ahead::Waiters(shortest) => shortest.min(self.ttl()) / 3,
-                    };
-                }
+                () = sleep(pause) => {}
+            }
+            // The session says that the client lives, so it has to live itself.
+            let by = patience.deadline();
+            self.keep(by).await?;
+            if look.remaining().is_zero() {
+                let pause = match voucher.clear_before(connection, by).await? {
+                    Ahead::NotKnown => SOON,
+                    Ahead::Others => self.ttl(),
+                    Ahead::Waiters(left) => left + SOON,
+                };
+                look = Moment::now() + pause;
             }
         }
         let by = patience.deadline();
@@ -170,11 +200,7 @@ impl Claim for PostgresClaim {
     async fn attempt(&mut self, patience: &Patience) -> Result<Attempt> {
         let by = patience.deadline();
         self.settle(by).await?;
-        let (entry, wanted) = (self.request.id, self.wanted);
-        let member = self.keep(by).await?;
-        let connection = Arc::clone(member.session().handle());
-        if let Some(number) = connection.lock(entry, wanted, by).await? {
-            let hold = member.hold(number).ok_or_else(over)?;
+        if let Some(hold) = self.look(by).await? {
             return Ok(Attempt::Held(hold));
         }
         if let Some(seat) = self.seat.take() {
@@ -183,10 +209,18 @@ impl Claim for PostgresClaim {
             self.places.seats.give_back(seat);
             return Err(over());
         }
-        if patience.has_ended() {
-            return Ok(Attempt::Blocked(Blocked::default()));
+        if !patience.has_ended()
+            && let Some((seat, voucher)) = self.take_seat(patience.deadline()).await?
+        {
+            return self.wait(seat, &voucher, patience).await;
         }
-        self.wait(patience).await
+        // Nobody who waits may be there to see that those in the way are dead.
+        if self.bury(patience.deadline()).await?
+            && let Some(hold) = self.look(patience.deadline()).await?
+        {
+            return Ok(Attempt::Held(hold));
+        }
+        Ok(Attempt::Blocked(Blocked::recheck(poll(self.ttl()))))
     }
 
     async fn renew(&mut self, by: Deadline) -> Result<Renewal> {
@@ -218,7 +252,8 @@ impl Claim for PostgresClaim {
     }
 }
 
-/// When to look who stands before one that has just begun to wait.
+/// When to look who stands before one that has just begun to wait; and how long the server may take
+/// to end a connection.
 const SOON: Duration = Duration::from_millis(20);
 
 /// How often those ask who find no connection to wait on.

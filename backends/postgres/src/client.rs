@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use distlock_core::session::{self, Alive, Beat, SessionStore};
 use distlock_core::{Deadline, Entry, Error, ErrorKind, LockState, Mode, Moment, Name, Result};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Postgres, Row};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Row};
 use tokio::task::JoinHandle;
 
-use crate::connection::{self, Connection, Process};
+use crate::connection::{self, Connection};
+use crate::control::Control;
 use crate::error;
 use crate::key::Key;
 use crate::opening::{self, Opened};
@@ -21,7 +21,7 @@ use crate::statements::CLASS;
 /// is asked about those.
 pub(crate) struct Client {
     options: PgConnectOptions,
-    control: PgPool,
+    control: Arc<Control>,
     /// No pooler was found between.
     is_direct: Arc<AtomicBool>,
     /// Connections, by TTL, that nobody has waited for to the end.
@@ -34,20 +34,23 @@ type Opening = JoinHandle<Result<Opened>>;
 const OPENING: Duration = Duration::from_secs(10);
 
 impl Client {
-    /// How many connections there are besides those that hold locks or wait for them.
-    const CONTROLS: u32 = 2;
-
     pub(crate) fn new(options: PgConnectOptions) -> Self {
-        let control = PgPoolOptions::new()
-            .max_connections(Self::CONTROLS)
-            .idle_timeout(Duration::from_secs(60))
-            .connect_lazy_with(options.clone().application_name("distlock control"));
+        // Those that wait for a lock take their time.
+        let options = options.disable_statement_logging();
         Self {
+            control: Arc::new(Control::new(options.clone())),
             options,
-            control,
             is_direct: Arc::default(),
             opening: Mutex::default(),
         }
+    }
+
+    /// Opens a connection such as holds locks, only to see that it can be had.
+    pub(crate) async fn check(&self) -> Result<()> {
+        let opened = self.begin(OPENING).await;
+        opened
+            .unwrap_or_else(|_| Err(connection::ended()))
+            .map(drop)
     }
 
     /// A connection that the server ends once it has not heard of it for `ttl`, and from when that
@@ -74,18 +77,12 @@ impl Client {
     }
 
     fn begin(&self, ttl: Duration) -> Opening {
-        let (options, control) = (self.options.clone(), self.control.clone());
+        let (options, control) = (self.options.clone(), Arc::clone(&self.control));
         let is_direct = Arc::clone(&self.is_direct);
         tokio::spawn(async move {
             let by = Deadline::within(OPENING);
-            if is_direct.load(Ordering::Relaxed) {
-                return opening::open(&options, ttl, by).await;
-            }
-            let (opened, control) = tokio::try_join!(opening::open(&options, ttl, by), async {
-                control.acquire().await.map_err(error::of)
-            })?;
-            by.bound(refuse_pooler(control, opened.connection.process))
-                .await?;
+            let is_known = is_direct.load(Ordering::Relaxed);
+            let opened = opening::open(&options, (!is_known).then_some(&*control), ttl, by).await?;
             is_direct.store(true, Ordering::Relaxed);
             Ok(opened)
         })
@@ -108,10 +105,8 @@ impl Client {
              and (extract(epoch from backend_start) * 1000000)::bigint = $2",
         )
         .bind(connection.process.id)
-        .bind(connection.process.began)
-        .execute(&self.control);
-        by.bound(async { cancel.await.map_err(error::of) }).await?;
-        Ok(())
+        .bind(connection.process.began);
+        self.control.ask(cancel, by).await.map(drop)
     }
 
     /// Has the server end this connection, and waits until it has.
@@ -124,12 +119,9 @@ impl Client {
         )
         .bind(connection.process.id)
         .bind(connection.process.began)
-        .bind(patience)
-        .fetch_optional(&self.control);
-        let row = by
-            .bound(async { terminate.await.map_err(error::of) })
-            .await?;
-        match row.map(|row| row.try_get(0)).transpose() {
+        .bind(patience);
+        let rows = self.control.ask(terminate, by).await?;
+        match rows.first().map(|row| row.try_get(0)).transpose() {
             Ok(None | Some(true)) => Ok(()),
             Ok(Some(false)) => Err(Error::new(
                 ErrorKind::Unavailable,
@@ -139,8 +131,8 @@ impl Client {
         }
     }
 
-    /// Who has the lock of this name, and who waits for it. Who waits and is dead does not count: it
-    /// holds nobody up.
+    /// Who has the lock of this name, and who waits for it. Who has died while it waited does not
+    /// count, be it that it was granted the lock: whoever wants it ends that one.
     pub(crate) async fn inspect(&self, name: &Name, by: Deadline) -> Result<LockState> {
         let inspect = sqlx::query(
             "select l.granted, l.mode = 'ShareLock', \
@@ -149,16 +141,15 @@ impl Client {
              where l.locktype = 'advisory' and l.objsubid = 1 \
              and l.database = (select oid from pg_database where datname = current_database()) \
              and l.classid::bigint << 32 | l.objid::bigint = $1 \
-             and (l.granted or a.application_name !~ '^distlock waiting [0-9]+$' or exists \
+             and (a.application_name !~ '^distlock waiting [0-9]+$' or exists \
                (select from pg_locks as v where v.locktype = 'advisory' and v.objsubid = 2 \
                 and v.granted and v.database = l.database and v.classid = $2::oid \
                 and v.objid = l.pid::oid)) \
              order by l.waitstart, l.pid",
         )
         .bind(Key::of(name).0)
-        .bind(CLASS)
-        .fetch_all(&self.control);
-        let rows = by.bound(async { inspect.await.map_err(error::of) }).await?;
+        .bind(CLASS);
+        let rows = self.control.ask(inspect, by).await?;
         let mut state = LockState::default();
         for row in rows {
             let entry = (|| {
@@ -219,27 +210,4 @@ impl fmt::Debug for Client {
         // The options hold a password.
         f.debug_struct("Client").finish_non_exhaustive()
     }
-}
-
-/// If a connection of another client meets the process that serves the one just opened, there is a
-/// pooler that lends a process for a transaction at a time. It gives out the one that it has had
-/// back last.
-async fn refuse_pooler(mut other: PoolConnection<Postgres>, process: Process) -> Result<()> {
-    let met = sqlx::raw_sql("select pg_backend_pid()").fetch_one(&mut *other);
-    let met: i32 = met
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(error::of)?;
-    if met == process.id {
-        return Err(pooled());
-    }
-    Ok(())
-}
-
-fn pooled() -> Error {
-    Error::new(
-        ErrorKind::Misconfigured,
-        "a pooler stands before the server and lends its processes for a transaction at a time; \
-         connect to the server, or have it lend them for a session",
-    )
 }

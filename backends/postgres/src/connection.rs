@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::client::Client;
+use crate::key::Key;
 use crate::statements::Ahead;
 use crate::table::Shown;
 
@@ -52,6 +53,8 @@ pub(crate) enum Request {
     Disown(i32),
     /// Ends dead connections before that one in its line.
     Clear(i32, Reply<Ahead>),
+    /// Ends dead connections that have the lock of this key, or wait for it.
+    Bury(Key, Reply<bool>),
 }
 
 pub(crate) struct Lock {
@@ -126,6 +129,12 @@ impl Connection {
     pub(crate) async fn clear_before(&self, other: &Self, by: Deadline) -> Result<Ahead> {
         let process = other.process.id;
         self.ask(|reply| Request::Clear(process, reply), by).await
+    }
+
+    /// Ends those in the line of this lock whose clients have died, and tells whether there were
+    /// any.
+    pub(crate) async fn bury(&self, key: Key, by: Deadline) -> Result<bool> {
+        self.ask(|reply| Request::Bury(key, reply), by).await
     }
 
     /// Has the session ended as soon as the connection does.

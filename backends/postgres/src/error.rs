@@ -17,6 +17,11 @@ pub(crate) mod code {
 
 /// What the server, or the way to it, says.
 pub(crate) fn of(error: sqlx::Error) -> Error {
+    if let sqlx::Error::Configuration(cause) = &error
+        && let Some(ours) = cause.downcast_ref::<Error>()
+    {
+        return ours.clone();
+    }
     let (kind, message) = match code_of(&error) {
         Some(code) => of_code(code),
         None => of_client(&error),
@@ -34,6 +39,15 @@ pub(crate) fn is_broken(error: &sqlx::Error) -> bool {
 
 pub(crate) fn has_code(error: &sqlx::Error, code: &str) -> bool {
     code_of(error) == Some(code)
+}
+
+/// What is said if two processes of the server turn out to serve one connection.
+pub(crate) fn pooled() -> Error {
+    Error::new(
+        ErrorKind::Misconfigured,
+        "a pooler stands before the server and lends its processes for a transaction at a time; \
+         connect to the server, or have it lend them for a session",
+    )
 }
 
 fn code_of(error: &sqlx::Error) -> Option<&str> {
@@ -77,7 +91,8 @@ fn of_code(code: &str) -> (ErrorKind, &'static str) {
             }
             Some("28") => (
                 ErrorKind::Unauthorized,
-                "the server does not let this role in",
+                "the server does not let this role in: by its name and password, or from where and how \
+                 it connects",
             ),
             _ => (ErrorKind::Unexpected, "the server refused"),
         },
@@ -86,13 +101,11 @@ fn of_code(code: &str) -> (ErrorKind, &'static str) {
 
 fn of_client(error: &sqlx::Error) -> (ErrorKind, &'static str) {
     match error {
+        sqlx::Error::Io(error) if is_of_tls(error) => INSECURE,
+        sqlx::Error::Tls(_) => INSECURE,
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => (
             ErrorKind::Unavailable,
             "the server cannot be reached, or the connection to it has ended",
-        ),
-        sqlx::Error::Tls(_) => (
-            ErrorKind::Misconfigured,
-            "no secure connection to the server can be made",
         ),
         sqlx::Error::Configuration(_) => (
             ErrorKind::Misconfigured,
@@ -100,6 +113,24 @@ fn of_client(error: &sqlx::Error) -> (ErrorKind, &'static str) {
         ),
         _ => (ErrorKind::Unexpected, "the database client failed"),
     }
+}
+
+const INSECURE: (ErrorKind, &str) = (
+    ErrorKind::Misconfigured,
+    "no secure connection to the server can be made; see that it has TLS, that this program trusts \
+     its certificate, and that the cargo feature for TLS is on",
+);
+
+/// Whether a certificate, or another part of TLS, is what fails.
+#[cfg(feature = "tls")]
+fn is_of_tls(error: &std::io::Error) -> bool {
+    let cause = error.get_ref();
+    cause.is_some_and(|cause| cause.is::<rustls::Error>())
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_of_tls(_error: &std::io::Error) -> bool {
+    false
 }
 
 #[cfg(test)]

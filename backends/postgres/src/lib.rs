@@ -5,9 +5,9 @@
 //! use distlock_core::Locks;
 //! use distlock_postgres::PostgresBackend;
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let options = "postgres://shop@db.example.com/shop".parse()?;
-//! let locks = Locks::new(PostgresBackend::new(options))?;
+//! # async fn example() -> distlock_core::Result<()> {
+//! let backend = PostgresBackend::connect("postgres://shop@db.example.com/shop").await?;
+//! let locks = Locks::new(backend)?;
 //! let guard = locks.lock("nightly").acquire().await?;
 //! guard.release().await?;
 //! # Ok(())
@@ -23,14 +23,23 @@
 //!   (`idle_session_timeout`), and with it its locks.
 //! * **The server's clock** not being behind the last grant when the server has crashed or failed
 //!   over (`Fencing::ClockAssumed`).
+//!
+//! # Features
+//! `tls`: secure connections, by rustls with ring for its cryptography, and with the authorities
+//! that the system trusts or those of `sslrootcert`. Without it, `sslmode=require` and stricter ones
+//! are refused.
 
+mod address;
 mod claim;
 mod client;
 mod connection;
+mod control;
 mod error;
 mod key;
 mod opening;
+mod places;
 mod seats;
+mod sequence;
 mod statements;
 mod table;
 mod task;
@@ -40,36 +49,59 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use distlock_core::backend::{Backend, Claim, ClaimRequest};
-use distlock_core::session::Sessions;
 use distlock_core::{Capabilities, Deadline, Expiry, Fair, Fencing, LockState, Name, Result};
 
 pub use sqlx;
 use sqlx::postgres::PgConnectOptions;
 
-use claim::{Places, PostgresClaim};
-use client::Client;
+use claim::PostgresClaim;
+use places::Runtimes;
 use seats::Seats;
 
-/// How many claims of a client wait on the server at most, or hold what they have waited for.
-const SEATS: u32 = 16;
-
-/// Locks in a PostgreSQL database. Clones share their connections.
+/// Locks in a PostgreSQL database. Clones share their connections, as far as one runtime drives
+/// them.
 #[derive(Clone, Debug)]
 pub struct PostgresBackend {
     capabilities: Capabilities,
-    places: Arc<Places>,
+    runtimes: Arc<Runtimes>,
 }
 
 impl PostgresBackend {
-    /// A client of the database that these options name. Nothing is sent yet.
-    pub fn new(options: PgConnectOptions) -> Self {
+    /// Connects to the database that this URL names:
+    /// `postgres://user:password@host:port/database`, or `postgresql:`. Options may follow, as
+    /// those of libpq: `sslmode`, `sslrootcert`, `sslcert` and `sslkey`, and `host` for the folder
+    /// of a socket.
+    ///
+    /// # Errors
+    /// * `InvalidInput`: the URL is none, or has an option that is none.
+    /// * `Unauthorized`: the server does not let this role in, or the role lacks the right to the
+    ///   sequence; then the message has the statement that gives it.
+    /// * `Misconfigured`: the server is older than PostgreSQL 14, a standby, or read-only; there is
+    ///   no such database; a pooler lends its connections for less than a session; no secure
+    ///   connection can be made; or there is no tokio runtime.
+    /// * `Unavailable`: it cannot be reached, or takes no more connections.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the connection.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::new(address::options(url)?).await
+    }
+
+    /// Connects as these options of the `sqlx` crate say.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// As for [`connect`](Self::connect).
+    pub async fn new(options: PgConnectOptions) -> Result<Self> {
         let capabilities = capabilities();
-        let sessions = Sessions::new(Client::new(options), &capabilities);
-        let seats = Seats::new(SEATS as usize);
-        Self {
+        let runtimes = Arc::new(Runtimes::new(options, &capabilities));
+        runtimes.places()?.sessions.store().check().await?;
+        Ok(Self {
             capabilities,
-            places: Arc::new(Places { sessions, seats }),
-        }
+            runtimes,
+        })
     }
 }
 
@@ -78,12 +110,12 @@ fn capabilities() -> Capabilities {
     const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
     let mut capabilities = Capabilities::new("postgres", Duration::from_secs(1)..=LONGEST);
     capabilities.shared = true;
-    capabilities.fair = Fair::UpTo(SEATS);
+    capabilities.fair = Fair::UpTo(Seats::MOST);
     capabilities.push = true;
     capabilities.waits_on_server = true;
     capabilities.expiry = Expiry::PerSession;
-    // A waiter that died may be granted its lock.
-    capabilities.slack = statements::HEARD + Duration::from_millis(500);
+    // Those behind a waiter that has died look a little later.
+    capabilities.slack = Duration::from_secs(1);
     capabilities.fencing = Fencing::ClockAssumed;
     capabilities.may_forget = true;
     capabilities
@@ -96,15 +128,21 @@ impl Backend for PostgresBackend {
     }
 
     fn claim(&self, request: ClaimRequest) -> Result<Box<dyn Claim>> {
-        Ok(Box::new(PostgresClaim::new(&self.places, request)))
+        Ok(Box::new(PostgresClaim::new(
+            self.runtimes.places()?,
+            request,
+        )))
     }
 
     async fn inspect(&self, name: &Name, by: Deadline) -> Result<LockState> {
-        self.places.sessions.store().inspect(name, by).await
+        let places = self.runtimes.places()?;
+        places.sessions.store().inspect(name, by).await
     }
 
     async fn close(&self, by: Deadline) {
-        self.places.seats.close();
-        self.places.sessions.close(by).await;
+        if let Ok(places) = self.runtimes.places() {
+            places.seats.close();
+            places.sessions.close(by).await;
+        }
     }
 }

@@ -9,21 +9,15 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row};
 use tokio::sync::mpsc;
 
 use crate::connection::{Connection, Ending, Process};
-use crate::error::{self, code, has_code};
-use crate::statements::{CLASS, HOLDING};
+use crate::control::Control;
+use crate::error;
+use crate::sequence;
+use crate::statements::{HOLDING, last_row};
 use crate::table::Table;
 use crate::task::ConnectionTask;
 
 /// Of one server's lock table, which all of its applications share, a connection takes this part.
 const SHARE: i32 = 3;
-
-/// The keys, within the class, under which the sequence is looked after.
-mod key {
-    /// Had by who looks whether it has to be set.
-    pub(super) const LOOKS: i32 = -1;
-    /// Shared by all connections that take numbers.
-    pub(super) const USES: i32 = -2;
-}
 
 /// A connection, and from when its TTL counts.
 pub(crate) struct Opened {
@@ -31,16 +25,21 @@ pub(crate) struct Opened {
     pub(crate) as_of: Moment,
 }
 
-/// Opens a connection that the server ends once it has not heard of it for `ttl`.
+/// Opens a connection that the server ends once it has not heard of it for `ttl`. Over another it
+/// is found out, if that is not known, whether there is a pooler between.
 pub(crate) async fn open(
     options: &PgConnectOptions,
+    other: Option<&Control>,
     ttl: Duration,
     by: Deadline,
 ) -> Result<Opened> {
     let mut listener = by.bound(connect(options, by)).await?;
     let (process, most) = by.bound(prepare(&mut listener, ttl)).await?;
     let as_of = Moment::now();
-    by.bound(begin_to_number(&mut listener)).await?;
+    by.bound(sequence::begin(&mut listener)).await?;
+    if let Some(other) = other {
+        by.bound(refuse_pooler(&mut listener, other)).await?;
+    }
     let (requests, asked) = mpsc::unbounded_channel();
     let ending = Arc::<Ending>::default();
     let task = ConnectionTask {
@@ -137,6 +136,13 @@ async fn prepare(listener: &mut PgListener, ttl: Duration) -> Result<(Process, u
         ))
     };
     let (version, is_standby, id, began, locks) = facts().map_err(error::of)?;
+    check(version, is_standby)?;
+    let most = usize::try_from(locks / SHARE).unwrap_or(0);
+    Ok((Process { id, began }, most))
+}
+
+/// Whether locks can be taken at a server of this version.
+fn check(version: i32, is_standby: bool) -> Result<()> {
     if version < 140_000 {
         return Err(Error::new(
             ErrorKind::Misconfigured,
@@ -154,8 +160,28 @@ async fn prepare(listener: &mut PgListener, ttl: Duration) -> Result<(Process, u
              the primary",
         ));
     }
-    let most = usize::try_from(locks / SHARE).unwrap_or(0);
-    Ok((Process { id, began }, most))
+    Ok(())
+}
+
+/// If two connections meet the same process of the server, there is a pooler that lends a process
+/// for a transaction at a time. It gives out the one that it has had back last.
+async fn refuse_pooler(listener: &mut PgListener, control: &Control) -> Result<()> {
+    const PROCESS: &str = "select pg_backend_pid()";
+    let mut other = control.lend().await?;
+    let process = |row: PgRow| row.try_get::<i32, _>(0);
+    let own = sqlx::raw_sql(PROCESS).fetch_one(listener).await;
+    let own = own.and_then(process).map_err(error::of)?;
+    let met = sqlx::raw_sql(PROCESS).fetch_one(&mut other.connection);
+    let met = met.await.and_then(process).map_err(error::of)?;
+    if met != own {
+        other.give_back();
+        return Ok(());
+    }
+    // With it goes what was set and locked there for good.
+    let end = format!("select pg_terminate_backend({own}) where pg_backend_pid() = {own}");
+    let end = sqlx::raw_sql(AssertSqlSafe(end));
+    drop(end.execute(&mut other.connection).await);
+    Err(error::pooled())
 }
 
 /// Settings of the session. Those that a server does not have are left out.
@@ -189,70 +215,16 @@ fn settings(ttl: Duration) -> [(&'static str, String); 14] {
     ]
 }
 
-/// Makes sure that the numbers of this connection are greater than all before.
-///
-/// A sequence alone repeats itself when the server was killed, or a standby takes over. Either ends
-/// all connections. So all that take numbers share a lock; whoever finds nobody to share it with is
-/// the first, sets the sequence to the clock, and nobody takes a number meanwhile.
-async fn begin_to_number(listener: &mut PgListener) -> Result<()> {
-    let is_safe = match set_sequence(listener).await {
-        Err(error) if has_code(&error, code::UNDEFINED_TABLE) => {
-            make_sequence(listener).await.map_err(sequence_error)?;
-            set_sequence(listener).await
-        }
-        other => other,
-    };
-    match is_safe.map_err(sequence_error)? {
-        true => Ok(()),
-        false => Err(Error::new(
-            ErrorKind::Misconfigured,
-            "the sequence public.distlock_number may repeat itself; do `alter sequence \
-             public.distlock_number increment 1 cache 1 no cycle`",
-        )),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_end_no_idle_session_are_refused() {
+        let error = check(130_022, false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misconfigured);
+        assert!(error.to_string().contains("PostgreSQL 13"), "{error}");
+        assert!(check(140_000, false).is_ok());
+        assert!(check(180_001, true).is_err());
     }
-}
-
-/// Tells whether each number of the sequence is greater than the one before.
-async fn set_sequence(listener: &mut PgListener) -> Result<bool, sqlx::Error> {
-    let (looks, uses) = (key::LOOKS, key::USES);
-    let statements = format!(
-        "begin; select pg_advisory_xact_lock({CLASS}, {looks}); \
-         select setval('public.distlock_number', greatest(last_value, \
-           (extract(epoch from clock_timestamp()) * 1000000)::bigint)) \
-         from public.distlock_number where pg_try_advisory_xact_lock({CLASS}, {uses}); \
-         commit; select pg_advisory_lock_shared({CLASS}, {uses}); \
-         select seqcache = 1 and not seqcycle and seqincrement = 1 from pg_sequence \
-         where seqrelid = 'public.distlock_number'::regclass"
-    );
-    last_row(listener, &statements).await?.try_get(0)
-}
-
-async fn make_sequence(listener: &mut PgListener) -> Result<(), sqlx::Error> {
-    let statements = format!(
-        "rollback; begin; select pg_advisory_xact_lock({CLASS}, {}); \
-         create sequence if not exists public.distlock_number; commit; select true",
-        key::LOOKS
-    );
-    last_row(listener, &statements).await.map(drop)
-}
-
-/// Does these statements in one round trip, and tells the last row of the last.
-async fn last_row(listener: &mut PgListener, statements: &str) -> Result<PgRow, sqlx::Error> {
-    let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(listener);
-    rows.await?.pop().ok_or(sqlx::Error::RowNotFound)
-}
-
-fn sequence_error(error: sqlx::Error) -> Error {
-    let of = error::of(error);
-    if of.kind() != ErrorKind::Unauthorized {
-        return of;
-    }
-    Error::new(
-        ErrorKind::Unauthorized,
-        "this role can neither make nor use the sequence that the fencing tokens come from; have \
-         an administrator of the database do `create sequence if not exists \
-         public.distlock_number; grant usage, select, update on sequence public.distlock_number \
-         to <role>`",
-    )
-    .with_source(of)
 }

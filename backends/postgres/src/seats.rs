@@ -22,6 +22,15 @@ pub(crate) struct Seat {
     _room: OwnedSemaphorePermit,
 }
 
+impl Default for Seats {
+    fn default() -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(Self::MOST as usize)),
+            idle: Mutex::default(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Idle {
     seat: Seat,
@@ -29,12 +38,8 @@ struct Idle {
 }
 
 impl Seats {
-    pub(crate) fn new(most: usize) -> Self {
-        Self {
-            room: Arc::new(Semaphore::new(most)),
-            idle: Mutex::default(),
-        }
-    }
+    /// How many there are.
+    pub(crate) const MOST: u32 = 16;
 
     /// A connection to wait on, for whose client `voucher` vouches. `None`: all are taken.
     pub(crate) async fn take(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use distlock_core::Moment;
 use sqlx::postgres::{PgListener, PgRow};
-use sqlx::{Error, Row};
+use sqlx::{AssertSqlSafe, Error, Row};
 
 use crate::key::Key;
 use crate::table::Shown;
@@ -98,12 +98,6 @@ pub(crate) async fn own_locks(connection: &mut PgListener) -> Result<(Vec<Shown>
     Ok((shown, process))
 }
 
-/// How soon a client says that it has heard of its grant; else the server ends the connection.
-///
-/// A client that was stopped while it waited is granted its lock all the same, and is not to have
-/// it for another TTL.
-pub(crate) const HEARD: Duration = Duration::from_millis(500);
-
 /// Waits for this lock, while the connection shows as one that waits.
 pub(crate) async fn wait(
     connection: &mut PgListener,
@@ -111,15 +105,12 @@ pub(crate) async fn wait(
     Shown { key, shared }: Shown,
 ) -> Result<(), Error> {
     let query = if shared {
-        "select set_config('application_name', $1, false), \
-         set_config('idle_session_timeout', $2, false), pg_advisory_lock_shared($3)"
+        "select set_config('application_name', $1, false), pg_advisory_lock_shared($2)"
     } else {
-        "select set_config('application_name', $1, false), \
-         set_config('idle_session_timeout', $2, false), pg_advisory_lock($3)"
+        "select set_config('application_name', $1, false), pg_advisory_lock($2)"
     };
     sqlx::query(query)
         .bind(format!("{WAITING} {}", ttl.as_millis()))
-        .bind(HEARD.as_millis().to_string())
         .bind(key.0)
         .execute(&mut *connection)
         .await?;
@@ -128,17 +119,12 @@ pub(crate) async fn wait(
 
 /// The number of the lock that this connection has waited for, and from when its TTL counts. It
 /// shows no more as one that waits.
-pub(crate) async fn waited(
-    connection: &mut PgListener,
-    ttl: Duration,
-) -> Result<(u64, Moment), Error> {
+pub(crate) async fn waited(connection: &mut PgListener) -> Result<(u64, Moment), Error> {
     let as_of = Moment::now();
     let row = sqlx::query(
-        "select nextval('public.distlock_number'), set_config('application_name', $1, false), \
-         set_config('idle_session_timeout', $2, false)",
+        "select nextval('public.distlock_number'), set_config('application_name', $1, false)",
     )
     .bind(HOLDING)
-    .bind(ttl.as_millis().to_string())
     .fetch_one(&mut *connection)
     .await?;
     let number = number(&row, 0)?.ok_or(Error::RowNotFound)?;
@@ -175,34 +161,74 @@ pub(crate) enum Ahead {
     NotKnown,
     /// None of those that may have to be ended.
     Others,
-    /// Some on which others wait, or waited just now; this is the shortest of their TTLs.
+    /// Some on which others wait, or waited just now. Unless it is heard of, the client of one of
+    /// them has died this long from now.
     Waiters(Duration),
 }
 
 /// Ends those connections before this one in a line whose clients have died, and tells of the rest.
+///
+/// A client lives for its TTL from when the server last heard of it over the connection that has
+/// the sign.
 pub(crate) async fn clear(connection: &mut PgListener, process: i32) -> Result<Ahead, Error> {
     let row = sqlx::query(
         "with blocking as materialized (select pg_blocking_pids($1) as pids), \
          ahead as materialized (select a.pid, \
            substring(a.application_name from '^distlock waiting ([0-9]+)$')::bigint as ttl, \
-           a.usename = session_user and not exists (select from pg_locks as l \
-             where l.locktype = 'advisory' and l.objsubid = 2 and l.granted \
-             and l.classid = $2::oid and l.objid = a.pid::oid and l.database = a.datid) as dead \
-           from pg_stat_activity as a, blocking as b where a.pid = any(b.pids) \
+           a.usename = session_user as ours, sign.pid is null as dead, \
+           case when sign.state = 'idle' then extract(epoch from clock_timestamp() - \
+             sign.state_change) * 1000 else 0 end::bigint as silent \
+           from pg_stat_activity as a \
+           left join pg_locks as l on l.locktype = 'advisory' and l.objsubid = 2 and l.granted \
+             and l.classid = $2::oid and l.objid = a.pid::oid and l.database = a.datid \
+           left join pg_stat_activity as sign on sign.pid = l.pid \
+           where a.pid = any((select pids from blocking)::int[]) \
            and a.application_name ~ '^distlock waiting [0-9]+$') \
-         select (select cardinality(pids) from blocking) > 0, min(ttl) filter (where not dead), \
-           count(case when dead then pg_terminate_backend(pid) end) from ahead",
+         select (select cardinality(pids) from blocking) > 0, \
+           min(ttl - silent) filter (where not dead), \
+           count(case when dead and ours then pg_terminate_backend(pid) end) from ahead",
     )
     .bind(process)
     .bind(CLASS)
     .fetch_one(&mut *connection)
     .await?;
-    let (waits, ttl): (bool, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(match ttl {
-        Some(ttl) => Ahead::Waiters(Duration::from_millis(ttl.unsigned_abs())),
+    let (waits, left): (bool, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(match left {
+        Some(left) => Ahead::Waiters(Duration::from_millis(u64::try_from(left).unwrap_or(0))),
         None if waits => Ahead::Others,
         None => Ahead::NotKnown,
     })
+}
+
+/// Ends those that have this lock, or wait for it, and whose clients have died while they waited.
+/// Whether there were any.
+pub(crate) async fn bury(connection: &mut PgListener, key: Key) -> Result<bool, Error> {
+    /// How long the server takes to end a connection, in milliseconds.
+    const PATIENCE: i64 = 100;
+    let row = sqlx::query(
+        "select count(case when a.usename = session_user \
+           then pg_terminate_backend(a.pid, $3) end) > 0 \
+         from pg_locks as l join pg_stat_activity as a on a.pid = l.pid \
+         where l.locktype = 'advisory' and l.objsubid = 1 and l.database = a.datid \
+         and l.database = (select oid from pg_database where datname = current_database()) \
+         and l.classid::bigint << 32 | l.objid::bigint = $1 \
+         and a.application_name ~ '^distlock waiting [0-9]+$' and not exists \
+           (select from pg_locks as v where v.locktype = 'advisory' and v.objsubid = 2 \
+            and v.granted and v.database = l.database and v.classid = $2::oid \
+            and v.objid = l.pid::oid)",
+    )
+    .bind(key.0)
+    .bind(CLASS)
+    .bind(PATIENCE)
+    .fetch_one(&mut *connection)
+    .await?;
+    row.try_get(0)
+}
+
+/// Does these statements in one round trip, and tells the last row of the last.
+pub(crate) async fn last_row(listener: &mut PgListener, statements: &str) -> Result<PgRow, Error> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(listener);
+    rows.await?.pop().ok_or(Error::RowNotFound)
 }
 
 fn number(row: &PgRow, column: usize) -> Result<Option<u64>, Error> {

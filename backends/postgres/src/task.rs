@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::connection::{Ending, Lock, Reply, Request, Unlock, Wait};
 use crate::error::{self, code, has_code, is_broken};
 use crate::key::Key;
+use crate::sequence;
 use crate::statements::{self, Act};
 use crate::table::{Shown, Standing, Table};
 
@@ -96,6 +97,10 @@ impl ConnectionTask {
                 Request::Clear(process, reply) => {
                     let cleared = statements::clear(&mut self.listener, process).await;
                     self.answer(reply, cleared)?;
+                }
+                Request::Bury(key, reply) => {
+                    let buried = statements::bury(&mut self.listener, key).await;
+                    self.answer(reply, buried)?;
                 }
             }
         }
@@ -185,7 +190,7 @@ impl ConnectionTask {
                 // It may have done a part.
                 self.in_doubt = true;
                 let broken = is_broken(&error);
-                let error = error::of(error);
+                let error = sequence::failed(&mut self.listener, error).await;
                 for asked in asked {
                     match asked {
                         Asked::Lock(_, lock) => drop(lock.reply.send(Err(error.clone()))),
@@ -228,9 +233,15 @@ impl ConnectionTask {
             Err(error) => Err(error),
         };
         let outcome = match granted {
-            Ok(true) => statements::waited(&mut self.listener, self.ttl)
-                .await
-                .map(Some),
+            Ok(true) => match statements::waited(&mut self.listener).await {
+                Err(error) if !is_broken(&error) => {
+                    let error = sequence::failed(&mut self.listener, error).await;
+                    drop(wait.reply.send(Err(error)));
+                    // It has a lock without a number.
+                    return Err(Broken);
+                }
+                waited => waited.map(Some),
+            },
             Ok(false) => Ok(None),
             Err(error) => Err(error),
         };
@@ -259,10 +270,7 @@ impl ConnectionTask {
         if process == self.process {
             return Ok(());
         }
-        Err(sqlx::Error::Protocol(format!(
-            "requests of one connection were served by the processes {} and {process}",
-            self.process
-        )))
+        Err(sqlx::Error::Configuration(Box::new(error::pooled())))
     }
 
     fn refuse(&self, operations: Vec<Request>, error: sqlx::Error) -> Result<(), Broken> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use distlock_conformance::{Harness, run};
 use distlock_core::backend::Backend;
-use distlock_core::{Capabilities, Error, ErrorKind, Expiry, Fair, Fencing, Result};
+use distlock_core::{Capabilities, Expiry, Fair, Fencing, Result};
 use distlock_postgres::PostgresBackend;
 use distlock_testbed::{Postgres, Server};
 use tokio::runtime::Runtime;
@@ -41,16 +41,8 @@ impl Harness for Real {
         Some(server().1.url())
     }
 
-    /// A client opens several connections before it waits, which takes a server its time.
-    fn ttl(&self) -> Duration {
-        Duration::from_secs(2)
-    }
-
     async fn backend_at(&self, address: &str) -> Result<Box<dyn Backend>> {
-        let options = address.parse().map_err(|error: sqlx::Error| {
-            Error::new(ErrorKind::InvalidInput, "no URL of a server").with_source(error)
-        })?;
-        Ok(Box::new(PostgresBackend::new(options)))
+        Ok(Box::new(PostgresBackend::connect(address).await?))
     }
 }
 

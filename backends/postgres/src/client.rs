@@ -8,13 +8,14 @@ use distlock_core::session::{self, Alive, Beat, SessionStore};
 use distlock_core::{Deadline, Entry, Error, ErrorKind, LockState, Mode, Moment, Name, Result};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Row};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::connection::{self, Connection};
 use crate::control::Control;
 use crate::error;
 use crate::key::Key;
-use crate::opening::{self, Opened};
+use crate::opening::{self, Opened, Reached};
 use crate::statements::CLASS;
 
 /// A client of a server: opens connections that hold locks, and has some of another kind, for what
@@ -26,12 +27,21 @@ pub(crate) struct Client {
     is_direct: Arc<AtomicBool>,
     /// Connections, by TTL, that nobody has waited for to the end.
     opening: Mutex<Vec<(Duration, Opening)>>,
+    spare: Mutex<Option<Spare>>,
+}
+
+/// A connection that was opened before its TTL was known.
+struct Spare {
+    ttl: oneshot::Sender<Duration>,
+    opening: Opening,
 }
 
 type Opening = JoinHandle<Result<Opened>>;
 
 /// How long it may take to open a connection.
 const OPENING: Duration = Duration::from_secs(10);
+/// For how long a connection is kept that nobody uses.
+const SPARED: Duration = Duration::from_secs(60);
 
 impl Client {
     pub(crate) fn new(options: PgConnectOptions) -> Self {
@@ -42,15 +52,33 @@ impl Client {
             options,
             is_direct: Arc::default(),
             opening: Mutex::default(),
+            spare: Mutex::default(),
         }
     }
 
-    /// Opens a connection such as holds locks, only to see that it can be had.
+    /// Opens a connection such as holds locks, to see that it can be had. The first lock uses it.
     pub(crate) async fn check(&self) -> Result<()> {
-        let opened = self.begin(OPENING).await;
-        opened
-            .unwrap_or_else(|_| Err(connection::ended()))
-            .map(drop)
+        let (checked, outcome) = oneshot::channel();
+        let (ttl, told) = oneshot::channel();
+        let reaching = self.reach(SPARED);
+        let opening = tokio::spawn(async move {
+            let reached = match reaching.await {
+                Ok(reached) => reached,
+                Err(error) => {
+                    drop(checked.send(Err(error.clone())));
+                    return Err(error);
+                }
+            };
+            drop(checked.send(Ok(())));
+            let unused = |_| connection::ended();
+            let told = tokio::time::timeout(SPARED, told).await;
+            let ttl = told.map_err(|_| connection::ended())?.map_err(unused)?;
+            let reached = reached.with_ttl(ttl, Deadline::within(OPENING)).await?;
+            Ok(reached.serve())
+        });
+        outcome.await.unwrap_or_else(|_| Err(connection::ended()))?;
+        *self.spare() = Some(Spare { ttl, opening });
+        Ok(())
     }
 
     /// A connection that the server ends once it has not heard of it for `ttl`, and from when that
@@ -77,15 +105,27 @@ impl Client {
     }
 
     fn begin(&self, ttl: Duration) -> Opening {
+        let spare = self.spare().take();
+        if let Some(spare) = spare
+            && spare.ttl.send(ttl).is_ok()
+        {
+            return spare.opening;
+        }
+        let reaching = self.reach(ttl);
+        tokio::spawn(async move { Ok(reaching.await?.serve()) })
+    }
+
+    fn reach(&self, ttl: Duration) -> impl Future<Output = Result<Reached>> + Send + use<> {
         let (options, control) = (self.options.clone(), Arc::clone(&self.control));
         let is_direct = Arc::clone(&self.is_direct);
-        tokio::spawn(async move {
+        async move {
             let by = Deadline::within(OPENING);
             let is_known = is_direct.load(Ordering::Relaxed);
-            let opened = opening::open(&options, (!is_known).then_some(&*control), ttl, by).await?;
+            let other = (!is_known).then_some(&*control);
+            let reached = opening::reach(&options, other, ttl, by).await?;
             is_direct.store(true, Ordering::Relaxed);
-            Ok(opened)
-        })
+            Ok(reached)
+        }
     }
 
     fn take_opening(&self, ttl: Duration) -> Option<Opening> {
@@ -96,6 +136,10 @@ impl Client {
 
     fn opening(&self) -> MutexGuard<'_, Vec<(Duration, Opening)>> {
         self.opening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Spare>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the server cancel what this connection waits for.

@@ -25,14 +25,23 @@ pub(crate) struct Opened {
     pub(crate) as_of: Moment,
 }
 
-/// Opens a connection that the server ends once it has not heard of it for `ttl`. Over another it
-/// is found out, if that is not known, whether there is a pooler between.
-pub(crate) async fn open(
+/// A connection that is fit to hold locks, and that nobody serves yet.
+pub(crate) struct Reached {
+    listener: PgListener,
+    process: Process,
+    most: usize,
+    ttl: Duration,
+    as_of: Moment,
+}
+
+/// Connects to a server, which ends the connection once it has not heard of it for `ttl`. Over
+/// another one it is found out, if that is not known, whether there is a pooler between.
+pub(crate) async fn reach(
     options: &PgConnectOptions,
     other: Option<&Control>,
     ttl: Duration,
     by: Deadline,
-) -> Result<Opened> {
+) -> Result<Reached> {
     let mut listener = by.bound(connect(options, by)).await?;
     let (process, most) = by.bound(prepare(&mut listener, ttl)).await?;
     let as_of = Moment::now();
@@ -40,30 +49,49 @@ pub(crate) async fn open(
     if let Some(other) = other {
         by.bound(refuse_pooler(&mut listener, other)).await?;
     }
-    let (requests, asked) = mpsc::unbounded_channel();
-    let ending = Arc::<Ending>::default();
-    let task = ConnectionTask {
+    Ok(Reached {
         listener,
-        requests: asked,
-        process: process.id,
-        ttl,
-        most,
-        table: Table::default(),
-        in_doubt: false,
-        ending: Arc::clone(&ending),
-    };
-    let task = tokio::spawn(task.run()).abort_handle();
-    let connection = Connection {
         process,
+        most,
         ttl,
-        requests,
-        task,
-        ending,
-    };
-    Ok(Opened {
-        connection: Arc::new(connection),
         as_of,
     })
+}
+
+impl Reached {
+    /// The same with another TTL.
+    pub(crate) async fn with_ttl(mut self, ttl: Duration, by: Deadline) -> Result<Self> {
+        (self.ttl, self.as_of) = (ttl, Moment::now());
+        by.bound(prepare(&mut self.listener, ttl)).await?;
+        Ok(self)
+    }
+
+    /// Has a task of its own serve it.
+    pub(crate) fn serve(self) -> Opened {
+        let (requests, asked) = mpsc::unbounded_channel();
+        let ending = Arc::<Ending>::default();
+        let task = ConnectionTask {
+            listener: self.listener,
+            requests: asked,
+            process: self.process.id,
+            ttl: self.ttl,
+            most: self.most,
+            table: Table::default(),
+            in_doubt: false,
+            ending: Arc::clone(&ending),
+        };
+        let connection = Connection {
+            process: self.process,
+            ttl: self.ttl,
+            requests,
+            task: tokio::spawn(task.run()).abort_handle(),
+            ending,
+        };
+        Opened {
+            connection: Arc::new(connection),
+            as_of: self.as_of,
+        }
+    }
 }
 
 impl Opened {

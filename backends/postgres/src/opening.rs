@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use distlock_core::{Deadline, Error, ErrorKind, Moment, Result};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row};
+use sqlx::{ConnectOptions, Connection as _, Row};
 use tokio::sync::mpsc;
 
 use crate::connection::{Connection, Ending, Process};
@@ -43,12 +43,12 @@ pub(crate) async fn reach(
     by: Deadline,
 ) -> Result<Reached> {
     let mut listener = by.bound(connect(options, by)).await?;
-    let (process, most) = by.bound(prepare(&mut listener, ttl)).await?;
-    let as_of = Moment::now();
-    by.bound(sequence::begin(&mut listener)).await?;
     if let Some(other) = other {
         by.bound(refuse_pooler(&mut listener, other)).await?;
     }
+    let (process, most) = by.bound(prepare(&mut listener, ttl)).await?;
+    let as_of = Moment::now();
+    by.bound(sequence::begin(&mut listener)).await?;
     Ok(Reached {
         listener,
         process,
@@ -192,24 +192,28 @@ fn check(version: i32, is_standby: bool) -> Result<()> {
 }
 
 /// If two connections meet the same process of the server, there is a pooler that lends a process
-/// for a transaction at a time. It gives out the one that it has had back last.
+/// for a transaction at a time. It gives out the one that it has had back last, but others may come
+/// between.
 async fn refuse_pooler(listener: &mut PgListener, control: &Control) -> Result<()> {
-    const PROCESS: &str = "select pg_backend_pid()";
+    const ROUNDS: usize = 3;
     let mut other = control.lend().await?;
-    let process = |row: PgRow| row.try_get::<i32, _>(0);
-    let own = sqlx::raw_sql(PROCESS).fetch_one(listener).await;
-    let own = own.and_then(process).map_err(error::of)?;
-    let met = sqlx::raw_sql(PROCESS).fetch_one(&mut other.connection);
-    let met = met.await.and_then(process).map_err(error::of)?;
-    if met != own {
-        other.give_back();
-        return Ok(());
+    for _ in 0..ROUNDS {
+        let own = last_row(&mut *listener, PROCESS).await.and_then(process);
+        let met = last_row(&mut other.connection, PROCESS)
+            .await
+            .and_then(process);
+        if own.map_err(error::of)? == met.map_err(error::of)? {
+            return Err(error::pooled());
+        }
     }
-    // With it goes what was set and locked there for good.
-    let end = format!("select pg_terminate_backend({own}) where pg_backend_pid() = {own}");
-    let end = sqlx::raw_sql(AssertSqlSafe(end));
-    drop(end.execute(&mut other.connection).await);
-    Err(error::pooled())
+    other.give_back();
+    Ok(())
+}
+
+const PROCESS: &str = "select pg_backend_pid()";
+
+fn process(row: PgRow) -> Result<i32, sqlx::Error> {
+    row.try_get(0)
 }
 
 /// Settings of the session. Those that a server does not have are left out.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use distlock_core::Moment;
 use sqlx::postgres::{PgListener, PgRow};
-use sqlx::{AssertSqlSafe, Error, Row};
+use sqlx::{AssertSqlSafe, Error, Executor, Postgres, Row};
 
 use crate::key::Key;
 use crate::table::Shown;
@@ -226,8 +226,11 @@ pub(crate) async fn bury(connection: &mut PgListener, key: Key) -> Result<bool, 
 }
 
 /// Does these statements in one round trip, and tells the last row of the last.
-pub(crate) async fn last_row(listener: &mut PgListener, statements: &str) -> Result<PgRow, Error> {
-    let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(listener);
+pub(crate) async fn last_row<'c>(
+    connection: impl Executor<'c, Database = Postgres>,
+    statements: &str,
+) -> Result<PgRow, Error> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(connection);
     rows.await?.pop().ok_or(Error::RowNotFound)
 }
 

@@ -1,0 +1,58 @@
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Result;
+use distlock_testbed::{Postgres, Server};
+use tokio::time::{sleep, timeout};
+use tracing::field::Field;
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+use crate::refusals::{PASSWORD, refused};
+use crate::{SOON, acquired, locks, waiting};
+
+/// All that is logged by whatever crate, at whatever level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    fn note(&self, field: &Field, value: &dyn Debug) {
+        *self.0.lock().unwrap() += &format!("{field}={value:?}\n");
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Log {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        attributes.record(&mut |field: &Field, value: &dyn Debug| self.note(field, value));
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        event.record(&mut |field: &Field, value: &dyn Debug| self.note(field, value));
+    }
+}
+
+/// Nor is a statement that waits for a lock, which is all that it is for, called slow.
+#[tokio::test]
+async fn no_line_of_a_log_has_a_secret() -> Result<()> {
+    let log = Log::default();
+    let _logged =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(log.clone()));
+    let server = Server::started(Postgres::new().password()).await?;
+    refused(&server.url().replace(Postgres::PASSWORD, PASSWORD)).await;
+    refused(&format!("{}?sslpassword={PASSWORD}", server.url())).await;
+    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let guard = one.lock("a").acquire().await?;
+    let next = acquired(&other, "a");
+    waiting(&one, "a", 1).await?;
+    sleep(Duration::from_millis(1500)).await;
+    guard.release().await?;
+    timeout(SOON, next).await???.release().await?;
+    let log = log.0.lock().unwrap().clone();
+    assert!(log.contains("acquire"), "not even what there is: {log}");
+    for secret in [PASSWORD, Postgres::PASSWORD, "pg_advisory_lock", "slow"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+    Ok(())
+}

@@ -288,3 +288,33 @@ async fn a_file_has_a_path_and_nothing_else() {
         check(url, ErrorKind::InvalidInput, says, &error);
     }
 }
+
+#[cfg(not(feature = "postgres"))]
+#[tokio::test]
+async fn postgres_tells_its_feature_where_that_is_off() {
+    for url in [
+        "postgres://user:hunter2@host:5432/database?ttl=5s",
+        "postgresql://user:hunter2@host?sslmode=require",
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        let says = "cargo feature `postgres`";
+        check(url, ErrorKind::Misconfigured, says, &error);
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_postgres_has_no_option_that_is_not_understood() {
+    for (url, says) in [
+        ("postgres://user:hunter2@host:port/db", "cannot be read"),
+        ("postgres://user:hunter2%ff@host/db", "cannot be used"),
+        ("postgres://user:hunter2@host?dbname=db", "`dbname`"),
+        (
+            "postgresql://user:hunter2@host?sslmode=hardly",
+            "cannot be used",
+        ),
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        check(url, ErrorKind::InvalidInput, says, &error);
+    }
+}

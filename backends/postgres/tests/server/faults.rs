@@ -110,21 +110,30 @@ async fn a_cancelled_heartbeat_is_no_loss() -> Result<()> {
 /// Of a wait that somebody cancels just as it is granted, it is not known what came of it.
 #[tokio::test]
 async fn a_grant_that_is_cancelled_is_had_or_given_back() -> Result<()> {
+    const CANCEL: &str = "select pg_cancel_backend(pid) from pg_stat_activity \
+                          where application_name like 'distlock waiting%'";
     let server = server().await?;
     let (one, two) = (locks(&server.url()).await?, locks(&server.url()).await?);
-    for round in 0..40 {
+    let mut hits = server.connect().await?;
+    for round in 0..150 {
         let guard = one.lock("a").acquire().await?;
         let next = acquired(&two, "a");
         waiting(&one, "a", 1).await?;
-        let (released, hit) =
-            tokio::join!(guard.release(), hit(&server, "pg_cancel_backend", WAITING));
+        let late = Duration::from_micros(fastrand::u64(..1500));
+        let hit = async {
+            sleep(late).await;
+            sqlx::raw_sql(CANCEL).execute(&mut hits).await
+        };
+        let (released, hit) = tokio::join!(guard.release(), hit);
         released?;
         hit?;
         let next = timeout(SOON, next).await.context("a grant that was lost");
         let next = next.with_context(|| format!("round {round}"))???;
         next.release().await?;
         let free = one.lock("a").try_acquire().await?;
-        free.context("left behind")?.release().await?;
+        free.with_context(|| format!("left behind in round {round}"))?
+            .release()
+            .await?;
     }
     Ok(())
 }
@@ -166,6 +175,25 @@ async fn tokens_grow_although_the_server_forgets_numbers() -> Result<()> {
             _ => server.restart_empty().await?,
         }
     }
+    Ok(())
+}
+
+/// As after a restore.
+#[tokio::test]
+async fn tokens_grow_although_the_sequence_was_set_back() -> Result<()> {
+    let server = server().await?;
+    let one = locks(&server.url()).await?;
+    let guard = one.lock("a").acquire().await?;
+    let token = guard.token();
+    guard.release().await?;
+    drop(one);
+    becomes(&server, CLIENTS, 0).await?;
+    server
+        .sql("select setval('public.distlock_number', 1)")
+        .await?;
+    let other = locks(&server.url()).await?;
+    let next = other.lock("a").acquire().await?;
+    assert!(next.token() > token);
     Ok(())
 }
 
@@ -249,8 +277,9 @@ async fn a_lock_without_a_number_is_given_back() -> Result<()> {
     let error = poor.lock("a").acquire().await.expect_err("no number");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert!(error.to_string().contains("grant usage"), "{error}");
-    let next = timeout(SOON, owner.lock("a").acquire()).await??;
-    next.release().await?;
+    timeout(SOON, poor.settle()).await?;
+    let free = owner.lock("a").try_acquire().await?;
+    free.context("left behind")?.release().await?;
     server.sql(grant).await?;
     let guard = timeout(SOON, poor.lock("a").acquire()).await??;
     guard.release().await?;

@@ -4,6 +4,7 @@ mod faults;
 mod logs;
 mod network;
 mod others;
+mod processes;
 mod refusals;
 mod room;
 #[cfg(feature = "tls")]

@@ -100,6 +100,24 @@ async fn a_waiter_outlasts_a_network_that_is_cut_and_holds_up_nobody() -> Result
     Ok(())
 }
 
+/// Nobody waits behind it, who would end it.
+#[tokio::test]
+async fn nothing_stays_of_a_waiter_that_is_cut_off() -> Result<()> {
+    const WAITERS: &str = "select count(*) from pg_stat_activity \
+                           where application_name like 'distlock waiting%'";
+    let server = server().await?;
+    let proxy = server.proxy().await?;
+    let one = locks(&server.url()).await?;
+    let cut_off = locks(&server.url_through(&proxy)).await?;
+    let guard = one.lock("a").acquire().await?;
+    let _waits = acquired(&cut_off, "a");
+    waiting(&one, "a", 1).await?;
+    proxy.cut().await?;
+    timeout(TTL / 2, becomes(&server, WAITERS, 0)).await??;
+    assert!(guard.is_held());
+    Ok(())
+}
+
 /// What it was granted meanwhile is nobody's, and free before its TTL is over twice.
 #[tokio::test]
 async fn a_grant_to_a_waiter_that_is_cut_off_is_no_hold() -> Result<()> {
@@ -140,9 +158,13 @@ async fn a_grant_to_a_waiter_that_is_cut_off_stops_no_try_for_long() -> Result<(
     sleep(TTL * 3 / 4).await;
     guard.release().await?;
     assert!(!one.inspect("a").await?.is_free(), "it is granted");
-    while one.lock("a").try_acquire().await?.is_none() {
-        sleep(Duration::from_millis(20)).await;
-    }
+    let granted = async {
+        while one.lock("a").try_acquire().await?.is_none() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    };
+    timeout(SOON, granted).await??;
     let took = silent.elapsed();
     assert!(took < TTL + TTL / 2, "after {took:?}, as if begun anew");
     Ok(())

@@ -93,6 +93,33 @@ async fn a_waiter_outlasts_that_the_session_of_its_client_is_killed() -> Result<
     Ok(())
 }
 
+/// Their sessions are kept alive by nothing else.
+#[tokio::test]
+async fn waiters_keep_their_places_for_many_ttls() -> Result<()> {
+    const PATIENT: &str = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+                           and now() - query_start > interval '6 s'";
+    let server = server().await?;
+    let (one, two) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let three = locks(&server.url()).await?;
+    let guard = one.lock("a").acquire().await?;
+    let first = acquired(&two, "a");
+    waiting(&one, "a", 1).await?;
+    let second = acquired(&three, "a");
+    waiting(&one, "a", 2).await?;
+    sleep(2 * TTL).await;
+    assert_eq!(
+        number(&server, PATIENT).await?,
+        2,
+        "one wait each, never begun anew"
+    );
+    guard.release().await?;
+    let first = timeout(SOON, first).await???;
+    assert!(!second.is_finished());
+    first.release().await?;
+    timeout(SOON, second).await???.release().await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_cancelled_heartbeat_is_no_loss() -> Result<()> {
     let server = server().await?;

@@ -61,6 +61,42 @@ async fn the_key_of_a_lone_holder_ends_a_day_after_its_latest_expiry() -> Result
 }
 
 #[tokio::test]
+async fn the_keys_of_a_line_end_a_day_after_the_latest_expiry() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let one = locks(&server.url()).await?;
+    let others = [locks(&server.url()).await?, locks(&server.url()).await?];
+    let left = async |key| {
+        let key = format!("distlock:{{x}}{key}");
+        server.command::<i64>(&["PTTL", &key]).await
+    };
+    let first = one.lock("x").acquire().await?;
+    let second = tokio::spawn(others[0].lock("x").acquire());
+    waits(&one, "x").await?;
+    first.release().await?;
+    let second = second.await??;
+    // The line has been empty.
+    let third = tokio::spawn(one.lock("x").acquire());
+    waits(&one, "x").await?;
+    for key in ["", ":ends", ":line"] {
+        let left = left(key).await?;
+        assert!(left > DAY, "{key}: {left}");
+    }
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    let last = tokio::spawn(others[1].lock("x").ttl(year).acquire());
+    while one.inspect("x").await?.waiters.len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for key in ["", ":ends", ":line"] {
+        let left = left(key).await?;
+        assert!(left > 365 * DAY, "{key}: {left}");
+    }
+    second.release().await?;
+    third.await??.release().await?;
+    last.await??.release().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn one_that_waits_does_not_poll() -> Result<()> {
     let server = Server::started(Redis::new()).await?;
     let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);

@@ -11,7 +11,8 @@ use crate::faults::{SOON, acquired, waits};
 use crate::locks;
 
 const SHORT: Duration = Duration::from_secs(1);
-const LONG: Duration = Duration::from_secs(600);
+/// Nobody looks by himself before a test is over.
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
 /// Claims of one name whose clients ask when they are told to, and not by themselves.
 struct Contest {
@@ -77,6 +78,51 @@ async fn a_holder_that_has_expired_held_no_more_when_it_leaves() -> Result<()> {
     let (_next, its) = contest.entered(LONG).await?;
     sleep(SHORT * 3 / 2).await;
     assert_eq!(left(late).await?, Released::NotHeld);
+    assert_eq!(contest.holder().await?, its);
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_comes_after_an_expiry_has_the_next_granted() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let contest = Contest::at(&server).await?;
+    let (_dead, _) = contest.entered(SHORT).await?;
+    let (_next, its) = contest.entered(LONG).await?;
+    sleep(SHORT * 3 / 2).await;
+    let (_last, _) = contest.entered(LONG).await?;
+    assert_eq!(contest.holder().await?, its);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_looks_for_the_expiry_of_one_behind() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let contest = Contest::at(&server).await?;
+    let (_holder, _) = contest.entered(LONG).await?;
+    let (mut waiter, _) = contest.entered(LONG).await?;
+    let (_behind, _) = contest.entered(SHORT).await?;
+    let (patience, _end) = Patience::unlimited(SOON);
+    let Attempt::Blocked(blocked) = waiter.attempt(&patience).await? else {
+        bail!("two hold at once");
+    };
+    assert!(blocked.recheck > Some(LONG / 2), "{blocked:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_dead_whose_expiry_was_deleted_hold_nobody_up() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let contest = Contest::at(&server).await?;
+    let (_dead, _) = contest.entered(LONG).await?;
+    let (_dead_too, _) = contest.entered(LONG).await?;
+    let (mut living, its) = contest.entered(LONG).await?;
+    let _: u32 = server.command(&["DEL", "distlock:{x}:ends"]).await?;
+    let (patience, _end) = Patience::unlimited(SOON);
+    let mut looks = 1;
+    while !matches!(living.attempt(&patience).await?, Attempt::Held(_)) {
+        looks += 1;
+        assert!(looks <= 3, "it has looked for a TTL");
+    }
     assert_eq!(contest.holder().await?, its);
     Ok(())
 }

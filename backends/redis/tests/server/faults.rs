@@ -25,6 +25,21 @@ pub(crate) async fn waits(locks: &Locks, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Waits until so many clients have subscribed to what the server tells them.
+pub(crate) async fn hear(server: &Server<Redis>, clients: usize) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let channels: Vec<String> = server.command(&["PUBSUB", "CHANNELS"]).await?;
+        if channels.len() == clients {
+            return Ok(());
+        }
+        if began.elapsed() > SOON {
+            bail!("heard by {channels:?}");
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
 pub(crate) fn acquired(
     locks: &Locks,
     name: &str,
@@ -60,7 +75,7 @@ async fn a_hold_and_a_place_in_line_outlive_their_connections() -> Result<()> {
         .command(&["CLIENT", "KILL", "TYPE", "pubsub"])
         .await?;
     // The one that waits subscribes anew by itself: the grant is told, long before it would look.
-    sleep(Duration::from_secs(1)).await;
+    hear(&server, 1).await?;
     assert!(held.is_held());
     held.release().await?;
     timeout(SOON / 2, next).await???.release().await?;

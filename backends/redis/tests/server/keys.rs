@@ -5,10 +5,13 @@ use distlock_core::Locks;
 use distlock_redis::RedisBackend;
 use distlock_testbed::{Redis, Server};
 
-use crate::faults::waits;
+use crate::due::LONG;
+use crate::faults::{acquired, waits};
 use crate::locks;
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
+const RECORD: &str = "distlock:{x}";
+const KEYS: [&str; 3] = [RECORD, "distlock:{x}:ends", "distlock:{x}:line"];
 
 #[tokio::test]
 async fn every_key_ends_a_day_after_the_latest_expiry_and_no_sooner() -> Result<()> {
@@ -65,31 +68,35 @@ async fn the_keys_of_a_line_end_a_day_after_the_latest_expiry() -> Result<()> {
     let server = Server::started(Redis::new()).await?;
     let one = locks(&server.url()).await?;
     let others = [locks(&server.url()).await?, locks(&server.url()).await?];
-    let left = async |key| {
-        let key = format!("distlock:{{x}}{key}");
-        server.command::<i64>(&["PTTL", &key]).await
+    let all_end_later_than_a_day = async || {
+        for key in KEYS {
+            let left: i64 = server.command(&["PTTL", key]).await?;
+            assert!(left > DAY, "{key}: {left}");
+        }
+        anyhow::Ok(())
     };
-    let first = one.lock("x").acquire().await?;
-    let second = tokio::spawn(others[0].lock("x").acquire());
+    let first = one.lock("x").ttl(LONG).acquire().await?;
+    let second = acquired(&others[0], "x", LONG);
     waits(&one, "x").await?;
     first.release().await?;
     let second = second.await??;
     // The line has been empty.
-    let third = tokio::spawn(one.lock("x").acquire());
+    let third = acquired(&one, "x", LONG);
     waits(&one, "x").await?;
-    for key in ["", ":ends", ":line"] {
-        let left = left(key).await?;
-        assert!(left > DAY, "{key}: {left}");
+    all_end_later_than_a_day().await?;
+    // As a day later, if nothing had kept them for longer.
+    let head: String = server.command(&["HGET", RECORD, "head"]).await?;
+    let (last, rest) = (&head[..16], &head[33..]);
+    let aged = format!("{last} {last}{rest}");
+    let _: u32 = server.command(&["HSET", RECORD, "head", &aged]).await?;
+    for key in KEYS {
+        let _: u32 = server.command(&["PEXPIRE", key, "60000"]).await?;
     }
-    let year = Duration::from_secs(365 * 24 * 60 * 60);
-    let last = tokio::spawn(others[1].lock("x").ttl(year).acquire());
+    let last = acquired(&others[1], "x", LONG);
     while one.inspect("x").await?.waiters.len() < 2 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    for key in ["", ":ends", ":line"] {
-        let left = left(key).await?;
-        assert!(left > 365 * DAY, "{key}: {left}");
-    }
+    all_end_later_than_a_day().await?;
     second.release().await?;
     third.await??.release().await?;
     last.await??.release().await?;

@@ -9,7 +9,7 @@ use distlock_redis::RedisBackend;
 use distlock_testbed::{Proxy, Redis, Server, Way};
 use tokio::time::timeout;
 
-use crate::faults::{SOON, acquired, waits};
+use crate::faults::{SOON, acquired, hear, waits};
 use crate::locks;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -120,8 +120,9 @@ async fn a_hold_and_a_place_in_line_outlive_a_network_that_is_cut() -> Result<()
     while direct.inspect("x").await?.waiters.len() < 2 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    hear(&server, 3).await?;
     proxy.cut().await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    hear(&server, 1).await?;
     assert!(held.is_held());
     proxy.heal().await?;
     held.ensure(MINUTE * 9 / 10).await?;

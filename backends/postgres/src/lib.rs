@@ -26,8 +26,8 @@
 //!
 //! # Features
 //! `tls`: secure connections, by rustls with ring for its cryptography, and with the authorities
-//! that the system trusts or those of `sslrootcert`. Without it, `sslmode=require` and stricter ones
-//! are refused.
+//! that the system trusts or those of `sslrootcert`. Without it, `sslmode=require` and stricter
+//! ones are refused.
 
 mod address;
 mod claim;

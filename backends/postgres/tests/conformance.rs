@@ -41,6 +41,11 @@ impl Harness for Real {
         Some(server().1.url())
     }
 
+    /// Each client opens several connections, which takes a server its time.
+    fn ttl(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+
     async fn backend_at(&self, address: &str) -> Result<Box<dyn Backend>> {
         Ok(Box::new(PostgresBackend::connect(address).await?))
     }

@@ -126,6 +126,8 @@ four = "1"
         for name in [
             "distlock-core",
             "distlock-memory",
+            "distlock-postgres",
+            "distlock-redis",
             "distlock-sqlite",
             "distlock-conformance",
         ] {

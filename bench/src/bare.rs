@@ -2,16 +2,19 @@
 //! same settings.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
+use anyhow::Result;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
-use tokio::time::Instant;
+use tokio::sync::Mutex;
 
-pub(crate) struct Bare(Option<SqliteConnection>);
+use crate::work::{Done, at_once, round};
+
+pub(crate) struct Bare(Arc<Mutex<SqliteConnection>>);
 
 impl Bare {
-    pub(crate) async fn open(path: &Path) -> sqlx::Result<Self> {
+    pub(crate) async fn open(path: &Path) -> Result<Self> {
         let mut connection = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -23,32 +26,24 @@ impl Bare {
         sqlx::raw_sql("CREATE TABLE lock (name TEXT PRIMARY KEY, holder TEXT); INSERT INTO lock VALUES ('pair', NULL)")
             .execute(&mut connection)
             .await?;
-        Ok(Self(Some(connection)))
+        Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    /// The time of two updates, one to take and one to give back.
-    pub(crate) async fn pairs(&mut self, round: Duration) -> sqlx::Result<Duration> {
-        let connection = self.0.take().ok_or(sqlx::Error::WorkerCrashed)?;
-        let (connection, time) = tokio::spawn(pairs(connection, round))
-            .await
-            .expect("the workload does not panic")?;
-        self.0 = Some(connection);
-        Ok(time)
+    /// Two updates, one to take and one to give back.
+    pub(crate) async fn pairs(&self) -> Result<Done> {
+        at_once([pairs(Arc::clone(&self.0))]).await
     }
 }
 
-async fn pairs(
-    mut connection: SqliteConnection,
-    round: Duration,
-) -> sqlx::Result<(SqliteConnection, Duration)> {
-    let began = Instant::now();
+async fn pairs(connection: Arc<Mutex<SqliteConnection>>) -> Result<u32> {
+    let mut connection = connection.lock().await;
     let mut count = 0;
-    while began.elapsed() < round {
+    for number in round() {
         update(&mut connection, Some("me")).await?;
         update(&mut connection, None).await?;
-        count += 1;
+        count = number;
     }
-    Ok((connection, began.elapsed() / count))
+    Ok(count)
 }
 
 async fn update(connection: &mut SqliteConnection, holder: Option<&str>) -> sqlx::Result<()> {

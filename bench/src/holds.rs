@@ -1,7 +1,17 @@
 //! What a hold costs while it is held.
 
-use distlock_core::{Error, ErrorKind, Locks, Result};
+use anyhow::{Context, Result};
+use distlock_core::{Guard, Locks};
 use distlock_memory::MemoryBackend;
+use tokio::task::JoinSet;
+
+/// So many, acquired at once.
+pub(crate) async fn acquired(locks: &Locks, count: usize) -> distlock_core::Result<Vec<Guard>> {
+    let acquiring: JoinSet<_> = (0..count)
+        .map(|number| locks.lock(format!("hold/{number}")).acquire())
+        .collect();
+    acquiring.join_all().await.into_iter().collect()
+}
 
 /// By how much the process grows for each of so many holds in the memory store, that store's
 /// records included.
@@ -20,13 +30,8 @@ pub(crate) async fn bytes_each(count: usize) -> Result<usize> {
 
 /// The memory of this process that is in use, in bytes (Linux).
 fn resident() -> Result<usize> {
-    let unreadable = || Error::new(ErrorKind::Unsupported, "/proc/self/statm cannot be read");
-    let statm = std::fs::read_to_string("/proc/self/statm")
-        .map_err(|error| unreadable().with_source(error))?;
-    let pages: usize = statm
-        .split_whitespace()
-        .nth(1)
-        .and_then(|pages| pages.parse().ok())
-        .ok_or_else(unreadable)?;
+    let statm = std::fs::read_to_string("/proc/self/statm")?;
+    let pages = statm.split_whitespace().nth(1);
+    let pages: usize = pages.context("/proc/self/statm is cut short")?.parse()?;
     Ok(pages * 4096)
 }

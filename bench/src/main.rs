@@ -1,37 +1,50 @@
 //! What distlock costs, beside the bare commands of the same client: `cargo run --release -p
-//! distlock-bench`; of Redis with `--store redis`, which prints JSON.
+//! distlock-bench`; of a store with a server with `--store redis` or `--store postgres`, which
+//! prints JSON.
 //!
 //! All workloads take turns, round by round, so that a noisy moment of the machine hits all of
 //! them; the figure is the median of the rounds. Read the ratios, not the microseconds: those are
 //! this machine's.
 
 mod bare;
+mod figures;
 mod holds;
-mod pairs;
+mod postgres;
 mod redis;
+mod work;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use distlock_core::{Locks, Result};
+use anyhow::{Result, bail};
+use distlock_core::Locks;
 use distlock_memory::MemoryBackend;
 use distlock_sqlite::SqliteBackend;
 
+use figures::{micros, ratio};
+use work::apart;
+
 const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_millis(600);
+/// How many of one client work at once, on a name each.
 const TASKS: usize = 64;
+/// How many clients want one name.
+const CONTENDERS: usize = 16;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> std::result::Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> Result<ExitCode> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => {}
-        ["--store", "redis"] => {
-            println!("{:#}", redis::measured().await?);
-            return Ok(ExitCode::SUCCESS);
-        }
-        _ => return Err("what can be measured by itself is `--store redis`".into()),
-    }
+    let measured = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => return embedded().await,
+        ["--store", "postgres"] => postgres::measured().await?,
+        ["--store", "redis"] => redis::measured().await?,
+        _ => bail!("what can be measured by itself is `--store redis` or `--store postgres`"),
+    };
+    println!("{measured:#}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Of the stores without a server.
+async fn embedded() -> Result<ExitCode> {
     // First, while the process is small.
     let hold_bytes = holds::bytes_each(10_000).await?;
     let folder = tempfile::tempdir()?;
@@ -40,19 +53,15 @@ async fn main() -> std::result::Result<ExitCode, Box<dyn std::error::Error>> {
         .build_on_own_thread(async || Ok(MemoryBackend::new()))
         .await?;
     let sqlite = Locks::new(SqliteBackend::open(folder.path().join("locks.db")).await?)?;
-    let mut bare = bare::Bare::open(&folder.path().join("bare.db")).await?;
+    let bare = bare::Bare::open(&folder.path().join("bare.db")).await?;
 
     let mut costs = Costs::default();
     for _ in 0..ROUNDS {
-        costs.memory.push(pairs::one_task(&memory, ROUND).await?);
-        costs
-            .own_thread
-            .push(pairs::one_task(&own_thread, ROUND).await?);
-        costs.bare.push(bare.pairs(ROUND).await?);
-        costs.sqlite.push(pairs::one_task(&sqlite, ROUND).await?);
-        costs
-            .sqlite_many
-            .push(pairs::many_tasks(&sqlite, TASKS, ROUND).await?);
+        costs.memory.push(apart(&memory, 1).await?.each);
+        costs.own_thread.push(apart(&own_thread, 1).await?.each);
+        costs.bare.push(bare.pairs().await?.each);
+        costs.sqlite.push(apart(&sqlite, 1).await?.each);
+        costs.sqlite_many.push(apart(&sqlite, TASKS).await?.each);
     }
     Ok(report(&costs, hold_bytes))
 }
@@ -78,11 +87,10 @@ fn report(costs: &Costs, hold_bytes: usize) -> ExitCode {
         &costs.sqlite_many,
     );
     println!("\nbounds\n");
-    let ratio = |a: &[Duration], b: &[Duration]| median(a).as_secs_f64() / median(b).as_secs_f64();
     let bounds = [
         at_most(
             "memory, one task, in microseconds",
-            median(&costs.memory).as_secs_f64() * 1e6,
+            micros(&costs.memory),
             20.0,
         ),
         at_most(
@@ -109,14 +117,12 @@ fn report(costs: &Costs, hold_bytes: usize) -> ExitCode {
 }
 
 fn row(what: &str, times: &[Duration]) {
-    let (least, most) = (times.iter().min(), times.iter().max());
-    let micros = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1e6);
-    let middle = median(times).as_secs_f64() * 1e6;
-    println!(
-        "{what:<42} {middle:>8.1} µs  ({:.1} to {:.1})",
-        micros(least),
-        micros(most)
-    );
+    let all = times.iter().map(Duration::as_secs_f64);
+    let (least, most) = all.fold((f64::MAX, 0.0_f64), |(least, most), time| {
+        (least.min(time), most.max(time))
+    });
+    let (middle, least, most) = (micros(times), least * 1e6, most * 1e6);
+    println!("{what:<42} {middle:>8.1} µs  ({least:.1} to {most:.1})");
 }
 
 fn at_most(what: &str, value: f64, bound: f64) -> bool {
@@ -131,15 +137,4 @@ fn bounded(what: &str, value: f64, relation: &str, bound: f64, kept: bool) -> bo
     let verdict = if kept { "kept" } else { "MISSED" };
     println!("{what:<48} {value:>8.2}  {relation} {bound}: {verdict}");
     kept
-}
-
-fn median(times: &[Duration]) -> Duration {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-/// The time of one of the `count` things done since `began`.
-fn each(began: tokio::time::Instant, count: u32) -> Result<Duration> {
-    Ok(began.elapsed() / count.max(1))
 }

@@ -30,7 +30,8 @@ Commands:
   simulate  Make 20,000 runs of the simulation, or as many as `--seeds N` says, from seed 0 or
             `--from S` on, over one kind of store if `--family F` says which; prints the shortest
             history of the first that breaks a promise
-  bench     What locks cost beside the bare commands of the same client; `--store redis` prints JSON
+  bench     What locks cost beside the bare commands of the same client; `--store redis` and `--store
+            postgres` print JSON
   servers   `up` starts one of each server, and prints where they are, until Ctrl-C
   help      Print this
 

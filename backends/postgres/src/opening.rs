@@ -117,6 +117,8 @@ async fn connect(options: &PgConnectOptions, by: Deadline) -> Result<PgListener>
     };
     let mut listener = connected?;
     listener.eager_reconnect(false);
+    // Nobody else has the pool.
+    listener.ignore_pool_close_event(true);
     Ok(listener)
 }
 
@@ -217,7 +219,7 @@ fn process(row: PgRow) -> Result<i32, sqlx::Error> {
 }
 
 /// Settings of the session. Those that a server does not have are left out.
-fn settings(ttl: Duration) -> [(&'static str, String); 14] {
+fn settings(ttl: Duration) -> [(&'static str, String); 15] {
     let ms = |time: Duration| time.as_millis().to_string();
     let seconds = |time: Duration| time.as_secs().max(1).to_string();
     let off = || "0".to_owned();
@@ -242,6 +244,8 @@ fn settings(ttl: Duration) -> [(&'static str, String); 14] {
         ("statement_timeout", off()),
         ("lock_timeout", off()),
         ("transaction_timeout", off()),
+        // To plan a statement takes longer than to do it, and each is done the same way every time.
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
         ("default_transaction_isolation", "read committed".to_owned()),
         ("default_transaction_read_only", "off".to_owned()),
     ]

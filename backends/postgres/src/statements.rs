@@ -26,13 +26,76 @@ pub(crate) enum Act {
     Unlock,
 }
 
+/// What an act comes to, of the key `op.key`.
+macro_rules! sql {
+    (lock) => {
+        "case when pg_try_advisory_lock(op.key) then nextval('public.distlock_number') end"
+    };
+    (lock_shared) => {
+        "case when pg_try_advisory_lock_shared(op.key) then nextval('public.distlock_number') end"
+    };
+    (join) => {
+        "case when not exists (select from pg_locks as l where not l.granted \
+           and l.locktype = 'advisory' and l.objsubid = 1 \
+           and l.database = (select oid from pg_database where datname = current_database()) \
+           and l.classid::bigint << 32 | l.objid::bigint = op.key) \
+           then nextval('public.distlock_number') end"
+    };
+    (unlock) => {
+        "case when pg_advisory_unlock(op.key) then 0::bigint end"
+    };
+    (unlock_shared) => {
+        "case when pg_advisory_unlock_shared(op.key) then 0::bigint end"
+    };
+    (one $act:ident) => {
+        concat!(
+            "select 1::bigint, ",
+            sql!($act),
+            ", pg_backend_pid() from (select $1::bigint as key) as op"
+        )
+    };
+}
+
 /// Does these, each on another key, and tells the number of each that was granted, or whether what
 /// was to be unlocked was held, and the process that has done it.
 pub(crate) async fn operate(
     connection: &mut PgListener,
-    acts: impl Iterator<Item = (Act, Shown)>,
+    acts: &[(Act, Shown)],
 ) -> Result<(Vec<Option<u64>>, i32), Error> {
+    let rows = match acts {
+        // What comes by itself costs the server half of what it costs as a set of one.
+        [(act, shown)] => {
+            let query = match (act, shown.shared) {
+                (Act::Lock, false) => sql!(one lock),
+                (Act::Lock, true) => sql!(one lock_shared),
+                (Act::Join, _) => sql!(one join),
+                (Act::Unlock, false) => sql!(one unlock),
+                (Act::Unlock, true) => sql!(one unlock_shared),
+            };
+            let query = sqlx::query(query).bind(shown.key.0);
+            query.fetch_all(&mut *connection).await?
+        }
+        _ => operate_all(connection, acts).await?,
+    };
+    let mut found = vec![None; acts.len()];
+    let mut process = 0;
+    for row in &rows {
+        let place: i64 = row.try_get(0)?;
+        let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
+        if let Some(found) = found.get_mut(place) {
+            *found = number(row, 1)?;
+        }
+        process = row.try_get(2)?;
+    }
+    Ok((found, process))
+}
+
+async fn operate_all(
+    connection: &mut PgListener,
+    acts: &[(Act, Shown)],
+) -> Result<Vec<PgRow>, Error> {
     let (keys, acts): (Vec<i64>, Vec<i32>) = acts
+        .iter()
         .map(|(act, shown)| {
             let act = match (act, shown.shared) {
                 (Act::Lock, false) => 0,
@@ -44,37 +107,24 @@ pub(crate) async fn operate(
             (shown.key.0, act)
         })
         .unzip();
-    let mut found = vec![None; keys.len()];
-    let rows = sqlx::query(
-        "select op.place, case op.act \
-         when 0 then case when pg_try_advisory_lock(op.key) \
-           then nextval('public.distlock_number') end \
-         when 1 then case when pg_try_advisory_lock_shared(op.key) \
-           then nextval('public.distlock_number') end \
-         when 2 then case when not exists (select from pg_locks as l where not l.granted \
-           and l.locktype = 'advisory' and l.objsubid = 1 \
-           and l.database = (select oid from pg_database where datname = current_database()) \
-           and l.classid::bigint << 32 | l.objid::bigint = op.key) \
-           then nextval('public.distlock_number') end \
-         when 3 then case when pg_advisory_unlock(op.key) then 0 end \
-         when 4 then case when pg_advisory_unlock_shared(op.key) then 0 end \
-         end, pg_backend_pid() \
+    sqlx::query(concat!(
+        "select op.place, case op.act when 0 then ",
+        sql!(lock),
+        " when 1 then ",
+        sql!(lock_shared),
+        " when 2 then ",
+        sql!(join),
+        " when 3 then ",
+        sql!(unlock),
+        " when 4 then ",
+        sql!(unlock_shared),
+        " end, pg_backend_pid() \
          from unnest($1::bigint[], $2::int[]) with ordinality as op(key, act, place)",
-    )
-    .bind(&keys)
-    .bind(&acts)
+    ))
+    .bind(keys)
+    .bind(acts)
     .fetch_all(&mut *connection)
-    .await?;
-    let mut process = 0;
-    for row in &rows {
-        let place: i64 = row.try_get(0)?;
-        let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
-        if let Some(found) = found.get_mut(place) {
-            *found = number(row, 1)?;
-        }
-        process = row.try_get(2)?;
-    }
-    Ok((found, process))
+    .await
 }
 
 /// The locks of names that the server shows under this connection, and its process.

@@ -180,7 +180,8 @@ impl ConnectionTask {
             Asked::Lock(act, lock) => (*act, lock.wanted),
             Asked::Unlock(shown, _) => (Act::Unlock, *shown),
         });
-        let found = match statements::operate(&mut self.listener, acts).await {
+        let acts: Vec<_> = acts.collect();
+        let found = match statements::operate(&mut self.listener, &acts).await {
             Ok((found, process)) => self.same(process).map(|()| found),
             Err(error) => Err(error),
         };
@@ -259,7 +260,8 @@ impl ConnectionTask {
         let strays = self.table.reconcile(&shown);
         if !strays.is_empty() {
             let unlocks = strays.into_iter().map(|stray| (Act::Unlock, stray));
-            statements::operate(&mut self.listener, unlocks).await?;
+            let unlocks: Vec<_> = unlocks.collect();
+            statements::operate(&mut self.listener, &unlocks).await?;
         }
         self.in_doubt = false;
         Ok(())

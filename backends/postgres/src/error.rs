@@ -6,6 +6,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 /// SQLSTATEs (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 pub(crate) mod code {
     pub(crate) const UNDEFINED_TABLE: &str = "42P01";
+    pub(crate) const INTERNAL_ERROR: &str = "XX000";
     pub(crate) const QUERY_CANCELED: &str = "57014";
     pub(super) const INSUFFICIENT_PRIVILEGE: &str = "42501";
     pub(super) const OUT_OF_MEMORY: &str = "53200";

@@ -40,7 +40,9 @@ pub(crate) async fn begin(listener: &mut PgListener) -> Result<()> {
 
 /// What it means that a number could not be had. A sequence that is gone is made anew.
 pub(crate) async fn failed(listener: &mut PgListener, error: sqlx::Error) -> Error {
-    if !has_code(&error, code::UNDEFINED_TABLE) {
+    // A statement that began before it went finds nothing where it was, which has no code of its own.
+    let may_be_gone = [code::UNDEFINED_TABLE, code::INTERNAL_ERROR];
+    if !may_be_gone.iter().any(|code| has_code(&error, code)) {
         return refused(error);
     }
     match make(listener).await {

@@ -148,23 +148,40 @@ pub(crate) async fn own_locks(connection: &mut PgListener) -> Result<(Vec<Shown>
     Ok((shown, process))
 }
 
-/// Waits for this lock, while the connection shows as one that waits.
+/// Waits for this lock, while the connection shows as one that waits. If that takes no longer than
+/// `brief`, the connection then shows as one that holds, and the number is told; else it is for
+/// [`waited`] to see to that.
 pub(crate) async fn wait(
     connection: &mut PgListener,
     ttl: Duration,
+    brief: Duration,
     Shown { key, shared }: Shown,
-) -> Result<(), Error> {
+) -> Result<Option<u64>, Error> {
+    macro_rules! waiting_by {
+        ($lock:literal) => {
+            concat!(
+                "select case when clock_timestamp() - statement_timestamp() < $3::interval \
+                 and set_config('application_name', $4, false) is not null \
+                 then nextval('public.distlock_number') end \
+                 from (select set_config('application_name', $1, false), ",
+                $lock,
+                "($2) offset 0) as granted"
+            )
+        };
+    }
     let query = if shared {
-        "select set_config('application_name', $1, false), pg_advisory_lock_shared($2)"
+        waiting_by!("pg_advisory_lock_shared")
     } else {
-        "select set_config('application_name', $1, false), pg_advisory_lock($2)"
+        waiting_by!("pg_advisory_lock")
     };
-    sqlx::query(query)
+    let row = sqlx::query(query)
         .bind(format!("{WAITING} {}", ttl.as_millis()))
         .bind(key.0)
-        .execute(&mut *connection)
+        .bind(format!("{} ms", brief.as_millis()))
+        .bind(HOLDING)
+        .fetch_one(&mut *connection)
         .await?;
-    Ok(())
+    number(&row, 0)
 }
 
 /// The number of the lock that this connection has waited for, and from when its TTL counts. It

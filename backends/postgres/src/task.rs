@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlock_core::{Error, ErrorKind, Result};
+use distlock_core::{Error, ErrorKind, Moment, Result};
 use sqlx::postgres::PgListener;
 use tokio::sync::mpsc;
 
@@ -224,32 +224,37 @@ impl ConnectionTask {
         if wait.reply.is_closed() {
             return Ok(());
         }
-        let waited = statements::wait(&mut self.listener, self.ttl, wait.wanted).await;
-        let granted = match waited {
-            Ok(()) => Ok(true),
-            Err(error) if has_code(&error, code::QUERY_CANCELED) => {
-                let shown = statements::own_locks(&mut self.listener).await;
-                shown.map(|(shown, _)| shown.contains(&wait.wanted))
+        // A wait that is over soon costs no more of the TTL than that.
+        let (as_of, brief) = (Moment::now(), self.ttl / 8);
+        let waited = statements::wait(&mut self.listener, self.ttl, brief, wait.wanted).await;
+        let outcome = match waited {
+            Ok(Some(number)) => Ok(Some((number, as_of))),
+            Ok(None) => statements::waited(&mut self.listener).await.map(Some),
+            Err(error) if has_code(&error, code::QUERY_CANCELED) => self.cancelled(&wait).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Err(error) if !is_broken(&error) => {
+                let error = sequence::failed(&mut self.listener, error).await;
+                drop(wait.reply.send(Err(error)));
+                // It may have a lock without a number.
+                Err(Broken)
             }
-            Err(error) => Err(error),
-        };
-        let outcome = match granted {
-            Ok(true) => match statements::waited(&mut self.listener).await {
-                Err(error) if !is_broken(&error) => {
-                    let error = sequence::failed(&mut self.listener, error).await;
-                    drop(wait.reply.send(Err(error)));
-                    // It has a lock without a number.
-                    return Err(Broken);
+            outcome => {
+                if let Ok(Some((number, _))) = outcome {
+                    self.table.add(wait.entry, wait.wanted, number);
                 }
-                waited => waited.map(Some),
-            },
-            Ok(false) => Ok(None),
-            Err(error) => Err(error),
-        };
-        if let Ok(Some((number, _))) = outcome {
-            self.table.add(wait.entry, wait.wanted, number);
+                self.answer(wait.reply, outcome)
+            }
         }
-        self.answer(wait.reply, outcome)
+    }
+
+    async fn cancelled(&mut self, wait: &Wait) -> Result<Option<(u64, Moment)>, sqlx::Error> {
+        let (shown, _) = statements::own_locks(&mut self.listener).await?;
+        match shown.contains(&wait.wanted) {
+            true => statements::waited(&mut self.listener).await.map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Makes what the server shows and what the table shows the same: the claims of what is missing

@@ -70,9 +70,9 @@ impl Client {
                 }
             };
             drop(checked.send(Ok(())));
-            let unused = |_| connection::ended();
-            let told = tokio::time::timeout(SPARED, told).await;
-            let ttl = told.map_err(|_| connection::ended())?.map_err(unused)?;
+            let Ok(Ok(ttl)) = tokio::time::timeout(SPARED, told).await else {
+                return Err(connection::ended());
+            };
             let reached = reached.with_ttl(ttl, Deadline::within(OPENING)).await?;
             Ok(reached.serve())
         });

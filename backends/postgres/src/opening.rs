@@ -109,6 +109,7 @@ async fn connect(options: &PgConnectOptions, by: Deadline) -> Result<PgListener>
         .max_lifetime(None)
         .idle_timeout(None)
         .acquire_timeout(by.remaining())
+        .acquire_slow_threshold(by.remaining())
         .connect_lazy_with(options.clone());
     let connected = tokio::select! {
         biased;

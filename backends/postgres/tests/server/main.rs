@@ -1,7 +1,6 @@
 //! What is particular to PostgreSQL, on real servers that are broken on purpose.
 
 mod faults;
-mod logs;
 mod network;
 mod others;
 mod processes;

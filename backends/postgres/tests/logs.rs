@@ -1,17 +1,20 @@
+//! What is logged, in a process of its own: who listens to all of it listens to all tests.
+
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
+use distlock_core::Locks;
+use distlock_postgres::PostgresBackend;
 use distlock_testbed::{Postgres, Server};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::field::Field;
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::refusals::{PASSWORD, refused};
-use crate::{SOON, acquired, locks, waiting};
+const PASSWORD: &str = "hunter2";
 
 /// All that is logged by whatever crate, at whatever level.
 #[derive(Clone, Default)]
@@ -37,18 +40,23 @@ impl<S: Subscriber> Layer<S> for Log {
 #[tokio::test]
 async fn no_line_of_a_log_has_a_secret() -> Result<()> {
     let log = Log::default();
-    let _logged =
-        tracing::subscriber::set_default(tracing_subscriber::registry().with(log.clone()));
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(log.clone()))?;
     let server = Server::started(Postgres::new().password()).await?;
-    refused(&server.url().replace(Postgres::PASSWORD, PASSWORD)).await;
-    refused(&format!("{}?sslpassword={PASSWORD}", server.url())).await;
-    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let url = server.url();
+    for refused in [
+        url.replace(Postgres::PASSWORD, PASSWORD),
+        format!("{url}?sslpassword={PASSWORD}"),
+    ] {
+        let error = PostgresBackend::connect(&refused).await;
+        assert!(error.is_err(), "{refused}");
+    }
+    let one = Locks::new(PostgresBackend::connect(&url).await?)?;
+    let other = Locks::new(PostgresBackend::connect(&url).await?)?;
     let guard = one.lock("a").acquire().await?;
-    let next = acquired(&other, "a");
-    waiting(&one, "a", 1).await?;
+    let next = tokio::spawn(other.lock("a").acquire());
     sleep(Duration::from_millis(1500)).await;
     guard.release().await?;
-    timeout(SOON, next).await???.release().await?;
+    next.await??.release().await?;
     let log = log.0.lock().unwrap().clone();
     assert!(log.contains("acquire"), "not even what there is: {log}");
     for secret in [PASSWORD, Postgres::PASSWORD, "pg_advisory_lock", "slow"] {

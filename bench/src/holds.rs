@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 use distlock_core::{Guard, Locks};
-use distlock_memory::MemoryBackend;
 use tokio::task::JoinSet;
 
 /// So many, acquired at once.
@@ -13,10 +12,9 @@ pub(crate) async fn acquired(locks: &Locks, count: usize) -> distlock_core::Resu
     acquiring.join_all().await.into_iter().collect()
 }
 
-/// By how much the process grows for each of so many holds in the memory store, that store's
-/// records included.
-pub(crate) async fn bytes_each(count: usize) -> Result<usize> {
-    let locks = Locks::new(MemoryBackend::new())?;
+/// By how much the process grows for each of so many holds, acquired one after the other; the
+/// store's records included, where they are in this process.
+pub(crate) async fn bytes_each(locks: &Locks, count: usize) -> Result<usize> {
     let mut guards = Vec::with_capacity(count);
     let before = resident()?;
     for number in 0..count {

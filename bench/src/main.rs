@@ -46,7 +46,7 @@ async fn main() -> Result<ExitCode> {
 /// Of the stores without a server.
 async fn embedded() -> Result<ExitCode> {
     // First, while the process is small.
-    let hold_bytes = holds::bytes_each(10_000).await?;
+    let hold_bytes = holds::bytes_each(&Locks::new(MemoryBackend::new())?, 10_000).await?;
     let folder = tempfile::tempdir()?;
     let memory = Locks::new(MemoryBackend::new())?;
     let own_thread = Locks::builder()

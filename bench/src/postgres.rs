@@ -80,8 +80,8 @@ async fn costs() -> Result<Costs> {
     Ok(costs)
 }
 
-fn locks(url: &str) -> Result<Locks> {
-    Ok(Locks::new(PostgresBackend::new(url.parse()?))?)
+async fn locks(url: &str) -> Result<Locks> {
+    Ok(Locks::new(PostgresBackend::connect(url).await?)?)
 }
 
 /// A lock and an unlock, over one connection.

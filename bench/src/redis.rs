@@ -34,6 +34,8 @@ pub(crate) async fn measured() -> Result<Value> {
     let server = Server::started(Redis::new()).await?;
     let url = server.url();
     let locks = Locks::new(RedisBackend::connect(&url).await?)?;
+    // First, while the process is small.
+    let hold_bytes = holds::bytes_each(&locks, 10_000).await?;
     let client = Client::open(url.as_str())?;
     let connection = client.get_multiplexed_async_connection().await?;
     let mut contenders = Vec::new();
@@ -52,11 +54,16 @@ pub(crate) async fn measured() -> Result<Value> {
         costs.shares.push(share);
     }
     drop((contenders, connection));
-    Ok(report(&costs, connections_of_holds(&locks, &server).await?))
+    let mut report = report(&costs);
+    report["bytes of one of 10,000 holds"] = json!(hold_bytes);
+    report["connections with 10,000 holds"] = json!(connections_of_holds(&locks, &server).await?);
+    report["requests of a waiter in a third of its TTL"] =
+        json!(requests_of_a_waiter(&locks, &server).await?);
+    Ok(report)
 }
 
 /// Micro-seconds, and ratios that are the better the greater, but for the first.
-fn report(costs: &Costs, connections: usize) -> Value {
+fn report(costs: &Costs) -> Value {
     json!({
         "store": "redis",
         "micros": {
@@ -72,7 +79,6 @@ fn report(costs: &Costs, connections: usize) -> Value {
             "rate of changes of owner / of bare pairs": ratio(&costs.bare, &costs.changes),
             "least share / greatest": median(&costs.shares),
         },
-        "connections with 10,000 holds": connections,
     })
 }
 
@@ -107,4 +113,26 @@ async fn connections_of_holds(locks: &Locks, server: &Server<Redis>) -> Result<u
     locks.settle().await;
     // Without the one that asks.
     Ok(clients.lines().count() - 1)
+}
+
+/// How many requests the server gets from one that waits, in each third of its TTL.
+async fn requests_of_a_waiter(locks: &Locks, server: &Server<Redis>) -> Result<f64> {
+    const THIRD: Duration = Duration::from_secs(1);
+    const THIRDS: u32 = 10;
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    // Not renewed meanwhile.
+    let held = locks.lock("waited for").ttl(DAY).acquire().await?;
+    let waiting = tokio::spawn(locks.lock("waited for").ttl(3 * THIRD).acquire());
+    while locks.inspect("waited for").await?.waiters.is_empty() {}
+    let () = server.command(&["CONFIG", "RESETSTAT"]).await?;
+    tokio::time::sleep(THIRD * THIRDS).await;
+    let stats: String = server.command(&["INFO", "commandstats"]).await?;
+    held.release().await?;
+    waiting.await??.release().await?;
+    let requests = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="))
+        .and_then(|line| line.split(',').next())
+        .map_or(Ok(0), str::parse::<u32>)?;
+    Ok(f64::from(requests) / f64::from(THIRDS))
 }

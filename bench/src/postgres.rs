@@ -57,10 +57,10 @@ pub(crate) async fn measured() -> Result<Value> {
 /// Of all workloads, which take turns.
 async fn costs() -> Result<Costs> {
     let server = Server::started(Postgres::new().setting("max_connections = 200")).await?;
-    let locks = locks(&server.url())?;
+    let locks = locks(&server.url()).await?;
     let mut contenders = Vec::new();
     for _ in 0..CONTENDERS {
-        contenders.push(self::locks(&server.url())?);
+        contenders.push(self::locks(&server.url()).await?);
     }
     let size = u32::try_from(CONTENDERS)?;
     let options = PgPoolOptions::new().min_connections(size);
@@ -143,8 +143,8 @@ async fn statements_of_a_waiter() -> Result<f64> {
         .sql("create extension pg_stat_statements; create role waiter superuser login")
         .await?;
     let (holder, waiter) = (
-        locks(&server.url())?,
-        locks(&server.url().replace("//postgres@", "//waiter@"))?,
+        locks(&server.url()).await?,
+        locks(&server.url().replace("//postgres@", "//waiter@")).await?,
     );
     let held = holder.lock("waited for").ttl(TTL).acquire().await?;
     let waiting = tokio::spawn(waiter.lock("waited for").ttl(TTL).acquire());
@@ -172,7 +172,7 @@ async fn statements(server: &Server<Postgres>) -> Result<i64> {
 async fn connections_of_holds() -> Result<i64> {
     let recipe = Postgres::new().setting("max_locks_per_transaction = 400");
     let server = Server::started(recipe).await?;
-    let locks = locks(&server.url())?;
+    let locks = locks(&server.url()).await?;
     let held = holds::acquired(&locks, 10_000).await?;
     let rows = server
         .sql(
@@ -187,7 +187,7 @@ async fn connections_of_holds() -> Result<i64> {
 /// What a client is told that asks for more than a server takes that is not tuned for it.
 async fn refusal() -> Result<String> {
     let server = Server::started(Postgres::new()).await?;
-    let locks = locks(&server.url())?;
+    let locks = locks(&server.url()).await?;
     let mut held = holds::acquired(&locks, 2_000).await?;
     let refused = loop {
         let lock = locks.lock(format!("more/{}", held.len()));

@@ -35,7 +35,10 @@ async fn shows_waiters(server: &Server<Postgres>, count: usize) -> Result<()> {
 #[tokio::test]
 async fn a_short_wait_counts_as_a_part_of_the_ttl() -> Result<()> {
     let server = Server::started(Postgres::new()).await?;
-    let (one, two) = (locks_at(&server.url()).await?, locks_at(&server.url()).await?);
+    let (one, two) = (
+        locks_at(&server.url()).await?,
+        locks_at(&server.url()).await?,
+    );
     // Where the machine has made it a long one, it counts from the grant.
     loop {
         let held = one.lock("a").acquire().await?;

@@ -156,22 +156,29 @@ impl Client {
     /// Has the server end this connection, and waits until it has.
     pub(crate) async fn terminate(&self, connection: &Connection, by: Deadline) -> Result<()> {
         connection.task.abort();
-        let patience = i64::try_from(by.remaining().as_millis()).unwrap_or(i64::MAX);
-        let terminate = sqlx::query(
-            "select pg_terminate_backend(pid, greatest($3, 1)) from pg_stat_activity \
-             where pid = $1 and (extract(epoch from backend_start) * 1000000)::bigint = $2",
-        )
-        .bind(connection.process.id)
-        .bind(connection.process.began)
-        .bind(patience);
-        let rows = self.control.ask(terminate, by).await?;
-        match rows.first().map(|row| row.try_get(0)).transpose() {
-            Ok(None | Some(true)) => Ok(()),
-            Ok(Some(false)) => Err(Error::new(
-                ErrorKind::Unavailable,
-                "the server has not ended the connection in time",
-            )),
-            Err(error) => Err(error::of(error)),
+        loop {
+            let patience = i64::try_from(by.remaining().as_millis()).unwrap_or(i64::MAX);
+            let terminate = sqlx::query(
+                "select pg_terminate_backend(pid, greatest($3, 1)) from pg_stat_activity \
+                 where pid = $1 and (extract(epoch from backend_start) * 1000000)::bigint = $2",
+            )
+            .bind(connection.process.id)
+            .bind(connection.process.began)
+            .bind(patience);
+            let rows = self.control.ask(terminate, by).await?;
+            match rows.first().map(|row| row.try_get(0)).transpose() {
+                Ok(None | Some(true)) => return Ok(()),
+                Ok(Some(false)) if by.remaining().is_zero() => {
+                    return Err(Error::new(
+                        ErrorKind::Unavailable,
+                        "the server has not ended the connection in time",
+                    ));
+                }
+                // It may have ended by itself since it was seen, which the server does not tell
+                // apart.
+                Ok(Some(false)) => {}
+                Err(error) => return Err(error::of(error)),
+            }
         }
     }
 

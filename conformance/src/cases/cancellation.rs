@@ -292,6 +292,8 @@ async fn under_way_as_the_runtime_goes_it_fails(cx: Context) -> Outcome {
 /// they who end the wait.
 async fn waiting_as_the_runtime_goes_it_fails(cx: Context) -> Outcome {
     let elsewhere = cx.client().await?;
+    // Whoever looks does so from here, and not from the runtime that goes.
+    assert!(cx.state(&cx.name()).await?.is_free());
     for is_own in [true, false] {
         let (name, other) = (cx.name(), elsewhere.clone());
         let left = cx.elsewhere(async move |cx| {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use shuttle::future::{JoinHandle, block_on};
+use shuttle::future::{JoinHandle, block_on, yield_now};
 use tokio::runtime::Handle;
 
 use super::caller::{Contest, Kind};
@@ -87,6 +87,14 @@ impl World {
 
     async fn acquire(&self) -> Guard {
         self.ask(WAIT).await.unwrap().unwrap()
+    }
+
+    /// Waits for all tasks of the engine. Those that have not ended when the execution does are
+    /// dropped as they are, with the locks that they have, for which the keeper may be waiting.
+    async fn has_nothing_to_do(&self) {
+        while Arc::strong_count(&self.engine) > 1 {
+            yield_now().await;
+        }
     }
 
     /// What must be true once all has come to its end.

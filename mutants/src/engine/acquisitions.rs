@@ -48,9 +48,8 @@ pub(super) fn passages() -> Vec<Passage> {
             218,
             "gives up waiting at the first error",
             WAIT,
-            "if self.since.get_or_insert_with(Moment::now).elapsed() >= self.too_long {",
-            "self.since.get_or_insert_with(Moment::now);
-        if true {",
+            "if left.is_zero() {",
+            "if true {",
         )
         .killed_by(
             "waiting::a_waiter_outlasts_an_outage_of_the_store",
@@ -60,9 +59,8 @@ pub(super) fn passages() -> Vec<Passage> {
             219,
             "asks a store that is down for ever",
             WAIT,
-            "if self.since.get_or_insert_with(Moment::now).elapsed() >= self.too_long {",
-            "self.since.get_or_insert_with(Moment::now);
-        if false {",
+            "if left.is_zero() {",
+            "if false {",
         )
         .killed_by(
             "fail_closed::a_store_that_is_down_is_unavailable_within_a_ttl",
@@ -76,8 +74,8 @@ pub(super) fn passages() -> Vec<Passage> {
             220,
             "answers a try whose store fails as if the lock were held",
             WAIT,
-            "let pause = trouble.judge(error)?;",
-            "let Ok(pause) = trouble.judge(error) else { return Ok(None) };",
+            "let pause = trouble.judge(error, asked)?;",
+            "let Ok(pause) = trouble.judge(error, asked) else { return Ok(None) };",
         )
         .killed_by(
             "fail_closed::every_error_ends_a_try_without_a_guard",

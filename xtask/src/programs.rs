@@ -15,6 +15,9 @@ use crate::steps::cargo;
 /// How many run at once. They wait for most of their time, so two cores serve more than two.
 const AT_ONCE: usize = 3;
 
+/// How many tests each runs at once, if it does not decide that itself: they wait as well.
+const TESTS_AT_ONCE: &str = "4";
+
 /// A program with tests in it.
 pub(crate) struct TestProgram {
     /// Its source file.
@@ -100,6 +103,7 @@ impl TestProgram {
         let mut command = Command::new(&self.executable);
         command
             .current_dir(&self.folder)
+            .env("RUST_TEST_THREADS", TESTS_AT_ONCE)
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);

@@ -36,6 +36,9 @@ impl<S: Subscriber> Layer<S> for Log {
     }
 }
 
+/// Longer than sqlx, by default, lets a statement take before it calls it slow.
+const SLOW: Duration = Duration::from_millis(1500);
+
 /// Nor is a statement that waits for a lock, which is all that it is for, called slow.
 #[tokio::test]
 async fn no_line_of_a_log_has_a_secret() -> Result<()> {
@@ -54,7 +57,7 @@ async fn no_line_of_a_log_has_a_secret() -> Result<()> {
     let other = Locks::new(PostgresBackend::connect(&url).await?)?;
     let guard = one.lock("a").acquire().await?;
     let next = tokio::spawn(other.lock("a").acquire());
-    sleep(Duration::from_millis(1500)).await;
+    sleep(SLOW).await;
     guard.release().await?;
     next.await??.release().await?;
     let log = log.0.lock().unwrap().clone();

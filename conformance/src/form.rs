@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use distlock_core::{Acquire, Capabilities, Locks, TryAcquire};
+use distlock_core::{Acquire, Capabilities, Locks, Mode, TryAcquire};
 
 /// In which mode the lock is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,15 @@ impl Form {
             Self::Reader => locks.rw_lock(name).try_read(),
             Self::Writer => locks.rw_lock(name).try_write(),
             Self::Permit => locks.semaphore(name, 1).try_acquire(),
+        }
+    }
+
+    /// What a claim asks for in this form.
+    pub(crate) fn mode(self) -> Mode {
+        match self {
+            Self::Exclusive | Self::Writer => Mode::Exclusive,
+            Self::Reader => Mode::Shared,
+            Self::Permit => Mode::Permit { limit: 1 },
         }
     }
 

@@ -14,12 +14,14 @@ use crate::case::{Case, Need};
 use crate::context::{ALLOWANCE, Context, refused, soon, within};
 use crate::failure::Outcome;
 use crate::faults::{Fault, Verb, Which};
+use crate::form::Form;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         Case::of(a_second_release_finds_nothing),
         Case::of(a_release_of_what_never_asked_finds_nothing),
         Case::of(a_waiter_s_release_gives_up_its_place),
+        Case::of(a_waiter_s_release_gives_up_what_it_was_granted),
         Case::of(a_release_after_expiry_finds_nothing),
         Case::of(a_late_release_leaves_the_successor_alone),
         Case::of(a_reader_s_release_leaves_the_others).needs([Need::Shared]),
@@ -85,6 +87,28 @@ async fn a_waiter_s_release_gives_up_its_place(cx: Context) -> Outcome {
         cx.state(&name).await?.is_free(),
         "a place that was given up was granted"
     );
+    Ok(())
+}
+
+/// A waiter may have been granted the lock since it last asked; whoever goes then has not heard of
+/// it, and the lock is free all the same, however it is locked.
+async fn a_waiter_s_release_gives_up_what_it_was_granted(cx: Context) -> Outcome {
+    let locks = cx.client().await?;
+    for form in Form::of(cx.capabilities()) {
+        let name = cx.name();
+        let guard = form.opposite().acquire(&locks, &name).await?;
+        let claim = cx.bare(&name, form.mode(), cx.calm()).await?;
+        claim.wait().await?;
+        cx.until_waiting(&name, 1).await?;
+        guard.release().await?;
+        claim.release().await?;
+        let state = cx.state(&name).await?;
+        assert!(
+            state.is_free(),
+            "something is left of a waiter, {form:?}, that was granted the lock and gave up: \
+             {state:?}"
+        );
+    }
     Ok(())
 }
 

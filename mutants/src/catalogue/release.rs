@@ -62,7 +62,10 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                 ..Flaw::NONE
             },
         )
-        .killed_by("cancellation::at_any_poll", "something is left"),
+        .killed_by(
+            "release::a_waiter_s_release_gives_up_what_it_was_granted",
+            "something is left of a waiter, Exclusive",
+        ),
         Mutant::flawed(
             22,
             "says that it was held, whether it was or not",
@@ -130,7 +133,10 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                 ..Flaw::NONE
             },
         )
-        .killed_by("cancellation::at_any_poll", "something is left"),
+        .killed_by(
+            "release::a_waiter_s_release_gives_up_what_it_was_granted",
+            "something is left of a waiter, Permit",
+        ),
         Mutant::plain(
             79,
             "frees all readers with the first",

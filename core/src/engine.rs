@@ -1,15 +1,16 @@
 //! Drives claims: one task an acquisition, one keeper for all holds.
 //!
-//! The future of a claim is never dropped: an acquisition runs in a task of its own on the engine's
-//! runtime, and the caller's future only listens. Cancellation and time limits tell that task that
-//! its caller has gone; it then finishes the request in flight and withdraws the claim, or lets a
-//! neighbour have its place.
+//! The future of a claim is never dropped: an acquisition begins with the call and goes on in a
+//! task of its own on the engine's runtime, and the caller's future only listens. Cancellation and
+//! time limits tell that task that its caller has gone; it then finishes the request in flight and
+//! withdraws the claim, or lets a neighbour have its place.
 
 pub(crate) mod caller;
 pub(crate) mod hold;
 pub(crate) mod wait;
 
 mod backoff;
+mod begin;
 mod keep;
 mod line;
 mod live;
@@ -33,6 +34,7 @@ use crate::name::Name;
 use crate::sync::{self, oneshot};
 use crate::ttl::Ttl;
 
+use begin::Starts;
 use keep::Keeper;
 use line::Lines;
 use pending::Pending;
@@ -54,6 +56,7 @@ pub(crate) struct Engine {
     pub(crate) pending: Arc<Pending>,
     runtime: Handle,
     keeper: Arc<Keeper>,
+    starts: Arc<Starts>,
     lines: Arc<Lines>,
     /// Dropped when the engine has stopped, which ends its own thread if it has one.
     stopped: Option<oneshot::Sender<Infallible>>,
@@ -86,7 +89,11 @@ impl Engine {
         stopped: Option<oneshot::Sender<Infallible>>,
     ) -> Arc<Self> {
         let keeper = Arc::new(Keeper::default());
-        sync::spawn(&runtime, keep::run(Arc::clone(&keeper)));
+        let starts = Arc::new(Starts::default());
+        sync::spawn(
+            &runtime,
+            keep::run(Arc::clone(&keeper), Arc::clone(&starts)),
+        );
         Arc::new(Self {
             backend,
             owner: format!("{:032x}", crate::backend::new_id()).into(),
@@ -94,6 +101,7 @@ impl Engine {
             pending: Arc::default(),
             runtime,
             keeper,
+            starts,
             lines: Arc::default(),
             stopped,
         })
@@ -108,10 +116,15 @@ impl Engine {
         sync::spawn(&self.runtime, task);
     }
 
+    /// As [`spawn`](Self::spawn), but what can be done on the spot is.
+    pub(crate) fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.starts.begin(&self.runtime, work);
+    }
+
     /// The present on the engine's clock, wherever the caller runs.
     pub(crate) fn now(&self) -> Moment {
-        // In the destructor of a thread-local there may be no place left to enter a runtime, and the
-        // real clock has to do.
+        // In the destructor of a thread-local there may be no place left to enter a runtime, and
+        // the real clock has to do.
         let current = Handle::try_current();
         let has_ended = current.is_err_and(|error| error.is_thread_local_destroyed());
         let _clock = (!has_ended).then(|| self.runtime.enter());

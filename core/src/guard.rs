@@ -181,7 +181,7 @@ impl Guard {
             }
             // Between the two looks it may have been lost.
             None => hold
-                .finish(Loss::Released)
+                .give_back()
                 .map_or(Outcome::Lost(Loss::Expired), Outcome::Asked),
         };
         Release { hold, outcome }

@@ -3,10 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::error::{Error, Result};
 
 /// The namespace of locks whose user chose none.
 pub(crate) const DEFAULT_NAMESPACE: &str = "distlock";
+
+/// All bytes of ASCII that some store might take for more than text.
+const SPECIAL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
 
 /// What is locked: a name within a namespace, checked once and cheap to clone.
 ///
@@ -67,6 +72,22 @@ impl Name {
     /// The namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The namespace and the name for a store where some characters have a meaning: all bytes but
+    /// ASCII letters and digits, `.`, `_` and `-` are percent-encoded
+    /// ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.1)), so that different ones
+    /// stay different whatever is put between them.
+    ///
+    /// ```
+    /// # use distlock_core::Name;
+    /// let name = Name::in_namespace("shop:eu", "a/b%")?;
+    /// assert_eq!(name.encoded(), ("shop%3Aeu".to_owned(), "a%2Fb%25".to_owned()));
+    /// # Ok::<(), distlock_core::Error>(())
+    /// ```
+    pub fn encoded(&self) -> (String, String) {
+        let encoded = |text| utf8_percent_encode(text, SPECIAL).to_string();
+        (encoded(&self.namespace), encoded(&self.name))
     }
 }
 

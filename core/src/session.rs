@@ -23,6 +23,7 @@ mod ladder;
 mod member;
 mod one;
 mod pool;
+mod runtimes;
 
 use std::fmt;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub use ladder::Ladder;
 pub use member::Member;
 pub use one::Session;
 pub use pool::Sessions;
+pub use runtimes::PerRuntime;
 
 /// How a client opens, keeps and ends its sessions with one store.
 ///

@@ -1,5 +1,4 @@
-//! Makes many runs on all cores: `--seeds N` runs, from seed `--from S` on, of one kind of store if
-//! `--family` says so. The first that breaks a promise is shortened and printed.
+//! Makes many runs on all cores; see `cargo xtask simulate --help`.
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZero;
@@ -9,12 +8,27 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use distlock_simulation::{Family, Plan, Run, Setup, Tally, run, shrink};
 
-const USAGE: &str =
-    "usage: distlock-simulation [--seeds N] [--from S] [--family queue|sessions|blocking]";
 /// How often the progress is shown where somebody may be looking.
 const SHOW: Duration = Duration::from_millis(100);
+
+/// Many runs on all cores. The first that breaks a promise is shortened and printed.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many
+    #[arg(long, default_value_t = 20_000)]
+    seeds: u64,
+
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+
+    /// Over one kind of store only: `queue`, `records`, `sessions` or `blocking`
+    #[arg(long)]
+    family: Option<Family>,
+}
 
 /// What all threads share.
 #[derive(Debug)]
@@ -30,13 +44,11 @@ struct Progress {
 }
 
 fn main() -> ExitCode {
-    let (from, seeds, family) = match arguments() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("{error}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
+    let Options {
+        from,
+        seeds,
+        family,
+    } = Options::parse();
     let progress = Progress {
         setup: Setup {
             family,
@@ -61,25 +73,6 @@ fn main() -> ExitCode {
         }
     });
     report(progress)
-}
-
-fn arguments() -> Result<(u64, u64, Option<Family>), String> {
-    let (mut from, mut seeds, mut family) = (0, 20_000, None);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let value = arguments.next().unwrap_or_default();
-        let number = || {
-            let number = value.parse::<u64>();
-            number.map_err(|_| format!("{argument} takes a number, not `{value}`"))
-        };
-        match argument.as_str() {
-            "--seeds" => seeds = number()?,
-            "--from" => from = number()?,
-            "--family" => family = Some(value.parse()?),
-            _ => return Err(format!("there is no option {argument}")),
-        }
-    }
-    Ok((from, seeds, family))
 }
 
 fn work(progress: &Progress) {

@@ -8,6 +8,7 @@ use crate::sync::watch;
 pub struct Patience {
     ended: watch::Receiver<bool>,
     request: Duration,
+    is_refresh: bool,
 }
 
 impl Patience {
@@ -15,18 +16,42 @@ impl Patience {
     /// answered.
     pub fn unlimited(request: Duration) -> (Self, EndPatience) {
         let (end, ended) = watch::channel(false);
-        (Self { ended, request }, EndPatience(end))
+        let is_refresh = false;
+        let patience = Self {
+            ended,
+            request,
+            is_refresh,
+        };
+        (patience, EndPatience(end))
     }
 
     /// Patience that has ended already: a try.
     pub fn none(request: Duration) -> Self {
         let (_, ended) = watch::channel(true);
-        Self { ended, request }
+        let is_refresh = false;
+        Self {
+            ended,
+            request,
+            is_refresh,
+        }
+    }
+
+    /// The same, of a [refresh](Self::is_refresh).
+    pub(crate) fn of_refresh(self) -> Self {
+        let is_refresh = true;
+        Self { is_refresh, ..self }
     }
 
     /// By when the request that is about to be sent must be answered.
     pub fn deadline(&self) -> Deadline {
         Deadline::within(self.request)
+    }
+
+    /// Whether the attempt only comes in time to keep the claim's place: it was blocked when it was
+    /// last asked, and its [`Signals`](super::Signals) have told nothing since. A store that tells
+    /// for certain, and keeps the place by other means, need not be asked anything.
+    pub fn is_refresh(&self) -> bool {
+        self.is_refresh
     }
 
     /// Whether nobody waits for this attempt to succeed any more.

@@ -94,7 +94,7 @@ impl Contest {
             self.kind,
             caller,
         );
-        self.engine.spawn(work.instrument(span));
+        self.engine.begin(work.instrument(span));
         (receiver, left)
     }
 

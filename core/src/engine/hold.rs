@@ -220,15 +220,28 @@ impl Hold {
     /// Ends it for this reason, unless it has ended before, and frees it in the store in the
     /// background.
     pub(crate) fn end(self: &Arc<Self>, loss: Loss) {
-        self.finish(loss);
+        if let Some((release, _)) = self.finish(loss) {
+            self.engine.spawn(release);
+        }
     }
 
-    /// As [`end`](Self::end), if it has not ended before; what the release in the store comes to is
-    /// sent to the receiver, an error at the latest when the store has not answered for long.
-    pub(crate) fn finish(
+    /// As [`end`](Self::end) by its user, if it has not ended before; what the release in the store
+    /// comes to is sent to the receiver, an error at the latest when the store has not answered for
+    /// long.
+    pub(crate) fn give_back(self: &Arc<Self>) -> Option<oneshot::Receiver<Result<Released>>> {
+        let (release, released) = self.finish(Loss::Released)?;
+        self.engine.begin(release);
+        Some(released)
+    }
+
+    /// Ends it, unless it has ended before. What is to be done then, and where that is told.
+    fn finish(
         self: &Arc<Self>,
         loss: Loss,
-    ) -> Option<oneshot::Receiver<Result<Released>>> {
+    ) -> Option<(
+        impl Future<Output = ()> + Send + use<>,
+        oneshot::Receiver<Result<Released>>,
+    )> {
         if self.status.borrow().loss.is_some() {
             return None;
         }
@@ -245,7 +258,7 @@ impl Hold {
         self.engine.keeper.remove(self.kept_as);
         let (answer, released) = oneshot::channel();
         let hold = Arc::clone(self);
-        self.engine.spawn(async move {
+        let release = async move {
             telemetry::ended(
                 hold.engine.store(),
                 &hold.spec,
@@ -255,8 +268,8 @@ impl Hold {
             );
             hold.release(answer).await;
             drop(ticket);
-        });
-        Some(released)
+        };
+        Some((release, released))
     }
 
     async fn release(&self, answer: oneshot::Sender<Result<Released>>) {

@@ -2,6 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::begin::Starts;
 use super::hold::Hold;
 use crate::clock::Moment;
 use crate::guard::Loss;
@@ -47,21 +48,26 @@ struct Due {
 }
 
 /// Keeps the holds until the engine stops. If its runtime shuts down before, be it before this has
-/// begun, the holds count as lost at once, since nobody renews them any more.
-pub(super) fn run(keeper: Arc<Keeper>) -> impl Future<Output = ()> + Send {
-    let keeper = Abandon(keeper);
-    async move { keep(&keeper.0).await }
+/// begun, the holds count as lost at once, since nobody renews them any more, and what had begun
+/// ends.
+pub(super) fn run(keeper: Arc<Keeper>, starts: Arc<Starts>) -> impl Future<Output = ()> + Send {
+    let abandon = Abandon { keeper, starts };
+    async move { keep(&abandon.keeper).await }
 }
 
-struct Abandon(Arc<Keeper>);
+struct Abandon {
+    keeper: Arc<Keeper>,
+    starts: Arc<Starts>,
+}
 
 impl Drop for Abandon {
     fn drop(&mut self) {
-        self.0.stop();
-        let holds = std::mem::take(&mut self.0.table().holds);
+        self.keeper.stop();
+        let holds = std::mem::take(&mut self.keeper.table().holds);
         holds
             .into_values()
             .for_each(|kept| kept.hold.end(Loss::Expired));
+        self.starts.end();
     }
 }
 

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use shuttle::future::{JoinHandle, block_on, yield_now};
+use shuttle::future::{JoinHandle, yield_now};
 use tokio::runtime::Handle;
 
+use super::begin::Starts;
 use super::caller::{Contest, Kind};
 use super::keep::{self, Keeper};
 use super::{Drift, Engine, Spec};
@@ -47,8 +48,9 @@ impl World {
 
     /// One whose keeper can be aborted, as by a runtime that shuts down.
     fn with_keeper(clock: Clock) -> (Self, JoinHandle<()>) {
-        let (store, keeper) = (Store::default(), Arc::<Keeper>::default());
-        let run = spawn(keep::run(Arc::clone(&keeper)));
+        let store = Store::default();
+        let (keeper, starts) = (Arc::<Keeper>::default(), Arc::<Starts>::default());
+        let run = spawn(keep::run(Arc::clone(&keeper), Arc::clone(&starts)));
         let engine = Arc::new(Engine {
             backend: Arc::new(store.clone()),
             owner: "explored".into(),
@@ -56,6 +58,7 @@ impl World {
             pending: Arc::default(),
             runtime: Handle::current(),
             keeper,
+            starts,
             lines: Arc::default(),
             stopped: None,
         });
@@ -117,7 +120,7 @@ impl Future for Asking {
 
 /// Explores the schedules of an engine.
 fn explore_engine<F: Future<Output = ()>>(property: impl Fn(World) -> F + Send + Sync + 'static) {
-    explore(move |clock| block_on(property(World::new(clock))));
+    explore(move |clock| property(World::new(clock)));
 }
 
 /// Begins a task, which is awaited.

@@ -99,9 +99,11 @@ async fn stand(
     let ttl = claim.spec.ttl.get();
     let mut trouble = Trouble::new(ttl, unanswered_time(ttl));
     trouble.since = silent_since;
+    let mut is_refresh = false;
     loop {
         let asked = Moment::now();
-        let attempt = attempt(&mut claim, caller).await;
+        let attempt = attempt(&mut claim, caller, is_refresh).await;
+        is_refresh = false;
         if caller.has_given_up() {
             return trouble.gave_up(claim);
         }
@@ -113,7 +115,7 @@ async fn stand(
                     biased;
                     () = caller.gave_up() => return trouble.gave_up(claim),
                     () = claim.signals.looked() => {}
-                    () = sleep(pause) => {}
+                    () = sleep(pause) => is_refresh = true,
                 }
                 continue;
             }
@@ -150,8 +152,11 @@ async fn stand(
 
 /// One attempt, to its end. If the caller goes meanwhile, its patience ends, and the attempt in its
 /// own time.
-async fn attempt(claim: &mut LiveClaim, caller: &mut Caller) -> Result<Attempt> {
-    let (patience, end) = Patience::unlimited(request_time(claim.spec.ttl.get()));
+async fn attempt(claim: &mut LiveClaim, caller: &mut Caller, is_refresh: bool) -> Result<Attempt> {
+    let (mut patience, end) = Patience::unlimited(request_time(claim.spec.ttl.get()));
+    if is_refresh {
+        patience = patience.of_refresh();
+    }
     let mut attempt = pin!(claim.attempt(&patience));
     tokio::select! {
         biased;

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::one::Shown;
 use super::{Session, SessionStore};
 use crate::backend::{Hold, Renewal, Signals};
 use crate::clock::{Deadline, Moment};
@@ -49,10 +50,42 @@ impl<S: SessionStore> Member<S> {
     /// # Errors
     /// `Unavailable` if it was not confirmed, and may still live.
     pub async fn keep(&self, by: Deadline) -> Result<bool> {
-        self.session.shows(self.entry, None);
+        self.session.shows(self.entry, Shown::Unknown);
+        self.is_kept(by).await
+    }
+
+    async fn is_kept(&self, by: Deadline) -> Result<bool> {
         let fresh = self.session.ttl() / 4;
         let kept = self.session.kept(|as_of| as_of.elapsed() < fresh, by).await;
         Ok(kept?.is_some())
+    }
+
+    /// The server has shown the claim's place in line. If a heartbeat shows it no more, the claim is
+    /// told to look.
+    pub fn waits(&self) {
+        self.session.shows(self.entry, Shown::Place(Moment::now()));
+    }
+
+    /// Whether the claim still [waits](Self::waits) and need not look where it stands, when it is
+    /// [refreshed](crate::backend::Patience::is_refresh): the session has been confirmed as by
+    /// [`keep`](Self::keep), and the place is as it was shown.
+    ///
+    /// For a claim that the server tells of every change on the connection of the heartbeats: while
+    /// it is idle it costs no request then. It looks all the same once in ten TTLs, in case that the
+    /// server failed to tell.
+    ///
+    /// # Errors
+    /// As for [`keep`](Self::keep).
+    pub async fn rests(&self, by: Deadline) -> Result<bool> {
+        Ok(self.has_place() && self.is_kept(by).await? && self.has_place())
+    }
+
+    fn has_place(&self) -> bool {
+        const SILENCE: u32 = 10;
+        match self.session.shown(self.entry) {
+            Shown::Place(since) => since.elapsed() < self.session.ttl() * SILENCE,
+            _ => false,
+        }
     }
 
     /// The hold that the server has granted it under this number. From now on the absence of the
@@ -61,7 +94,7 @@ impl<S: SessionStore> Member<S> {
         if !self.session.is_alive() {
             return None;
         }
-        self.session.shows(self.entry, Some(Moment::now()));
+        self.session.shows(self.entry, Shown::Hold(Moment::now()));
         self.told = self.session.as_of();
         Some(Hold::new(number, self.session.ttl(), self.told))
     }

@@ -46,8 +46,17 @@ enum Phase {
 #[derive(Debug)]
 struct Standing {
     signals: Signals,
-    /// Since when the server is known to show its hold. `None`: it may or may not.
-    since: Option<Moment>,
+    shown: Shown,
+}
+
+/// What the server is known to show of a claim, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// It may show an entry, or not.
+    Unknown,
+    /// A place in line.
+    Place(Moment),
+    Hold(Moment),
 }
 
 #[derive(Debug)]
@@ -103,6 +112,14 @@ impl<S: SessionStore> Session<S> {
     /// Whether it can be relied upon. If it has not been confirmed for its TTL, that condemns it.
     pub fn is_alive(&self) -> bool {
         self.phase() == Phase::Alive
+    }
+
+    /// The server has answered, under the session, what was sent then: its TTL counts from there. If
+    /// that comes too late, nothing: the claims have been told that it is over.
+    pub fn has_answered(&self, sent: Moment) {
+        if self.is_alive() {
+            self.confirm(sent);
+        }
     }
 
     /// The server has said that it is no more.
@@ -183,10 +200,7 @@ impl<S: SessionStore> Session<S> {
         match beat? {
             Beat::Ended => self.has_ended(),
             Beat::Alive(Alive { as_of, entries }) => {
-                // If it came too late, the claims have been told that it is over.
-                if self.is_alive() {
-                    self.confirm(as_of);
-                }
+                self.has_answered(as_of);
                 if let Some(entries) = entries {
                     self.reconcile(sent, entries, by).await;
                 }
@@ -198,7 +212,12 @@ impl<S: SessionStore> Session<S> {
     /// Makes what the server shows, and what is known here, the same.
     async fn reconcile(&self, sent: Moment, entries: Vec<u128>, by: Deadline) {
         let shown = entries.into_iter().collect();
-        self.missing(sent, &shown).iter().for_each(Signals::gone);
+        for (signals, was) in self.missing(sent, &shown) {
+            match was {
+                Shown::Hold(_) => signals.gone(),
+                _ => signals.look(),
+            }
+        }
         let strangers = self.strangers(shown);
         if !strangers.is_empty() {
             // What is left is found again at the next beat.
@@ -206,16 +225,23 @@ impl<S: SessionStore> Session<S> {
         }
     }
 
-    /// The claims whose holds the server has shown before that moment, and does not show now.
-    fn missing(&self, sent: Moment, shown: &BTreeSet<u128>) -> Vec<Signals> {
-        let state = self.state();
-        let members = state.members.iter();
-        members
-            .filter(|(entry, standing)| {
-                standing.since.is_some_and(|since| since < sent) && !shown.contains(entry)
-            })
-            .map(|(_, standing)| standing.signals.clone())
-            .collect()
+    /// The claims that the server has shown before that moment, and does not show now, and what it
+    /// showed. Whoever waited is to look.
+    fn missing(&self, sent: Moment, shown: &BTreeSet<u128>) -> Vec<(Signals, Shown)> {
+        let mut state = self.state();
+        let members = state.members.iter_mut();
+        let missing = members.filter(|(entry, standing)| match standing.shown {
+            Shown::Unknown => false,
+            Shown::Place(since) | Shown::Hold(since) => since < sent && !shown.contains(entry),
+        });
+        let told = missing.map(|(_, standing)| {
+            let was = standing.shown;
+            if let Shown::Place(_) = was {
+                standing.shown = Shown::Unknown;
+            }
+            (standing.signals.clone(), was)
+        });
+        told.collect()
     }
 
     /// The entries that no claim here is answerable for.
@@ -237,7 +263,7 @@ impl<S: SessionStore> Session<S> {
     pub(super) fn enlist(&self, entry: u128, signals: Signals) {
         let standing = Standing {
             signals,
-            since: None,
+            shown: Shown::Unknown,
         };
         self.state().members.insert(entry, standing);
     }
@@ -246,11 +272,18 @@ impl<S: SessionStore> Session<S> {
         self.state().members.remove(&entry);
     }
 
-    /// Since when the server is known to show the hold of this entry, if it is.
-    pub(super) fn shows(&self, entry: u128, since: Option<Moment>) {
+    /// Notes what the server shows of this entry.
+    pub(super) fn shows(&self, entry: u128, shown: Shown) {
         if let Some(standing) = self.state().members.get_mut(&entry) {
-            standing.since = since;
+            standing.shown = shown;
         }
+    }
+
+    /// What the server shows of this entry.
+    pub(super) fn shown(&self, entry: u128) -> Shown {
+        let state = self.state();
+        let standing = state.members.get(&entry);
+        standing.map_or(Shown::Unknown, |standing| standing.shown)
     }
 
     fn phase(&self) -> Phase {

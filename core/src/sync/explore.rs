@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use shuttle::future::block_on;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId};
 use shuttle::{Config, MaxSteps, Runner};
 use tokio::runtime::{Builder, Runtime};
@@ -29,7 +30,9 @@ pub(crate) struct Clock(&'static Runtime);
 ///
 /// The environment variable `SHUTTLE_RANDOM_SEED`, set to the seed that a failure tells, repeats
 /// it.
-pub(crate) fn explore(property: impl Fn(Clock) + Send + Sync + 'static) {
+pub(crate) fn explore<F: Future<Output = ()>>(
+    property: impl Fn(Clock) -> F + Send + Sync + 'static,
+) {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -40,7 +43,11 @@ pub(crate) fn explore(property: impl Fn(Clock) + Send + Sync + 'static) {
     let _clock = clock.0.enter();
     let property = Arc::new(move || {
         fastrand::seed(0);
-        property(clock);
+        let property = property(clock);
+        block_on(async {
+            property.await;
+            others_come_to_rest().await;
+        });
     });
     draw(RandomScheduler::new(EVEN), Arc::clone(&property));
     draw(PctScheduler::new(TURNS, UNEVEN), property);
@@ -85,17 +92,28 @@ pub(crate) async fn pause() {
     .await;
 }
 
+/// Lets all others go on for as long as they can without time going by. What is torn down at the end
+/// of an execution must not have a lock that the destructor of another needs.
+async fn others_come_to_rest() {
+    LAST.set(shuttle::current::try_get_current_task());
+    pause().await;
+    LAST.set(None);
+}
+
 thread_local! {
     /// The task that runs only when no other can.
     static IDLE: Cell<Option<TaskId>> = const { Cell::new(None) };
+    /// The one that runs only when no other but that can.
+    static LAST: Cell<Option<TaskId>> = const { Cell::new(None) };
 }
 
-/// Has one task run only when no other can.
+/// Has two tasks run only when no others can.
 struct WithIdle<S>(S);
 
 impl<S: Scheduler> Scheduler for WithIdle<S> {
     fn new_execution(&mut self) -> Option<Schedule> {
         IDLE.set(None);
+        LAST.set(None);
         self.0.new_execution()
     }
 
@@ -105,10 +123,13 @@ impl<S: Scheduler> Scheduler for WithIdle<S> {
         current: Option<TaskId>,
         is_yielding: bool,
     ) -> Option<TaskId> {
-        let mut busy = runnable.to_vec();
-        busy.retain(|task| Some(task.id()) != IDLE.get());
-        let tasks = if busy.is_empty() { runnable } else { &busy };
-        self.0.next_task(tasks, current, is_yielding)
+        let mut tasks = runnable.to_vec();
+        for rests in [IDLE.get(), LAST.get()].into_iter().flatten() {
+            if tasks.iter().any(|task| task.id() != rests) {
+                tasks.retain(|task| task.id() != rests);
+            }
+        }
+        self.0.next_task(&tasks, current, is_yielding)
     }
 
     fn next_u64(&mut self) -> u64 {

@@ -22,7 +22,7 @@ pub(super) fn passages() -> Vec<Passage> {
             216,
             "looks again only when it is told to",
             WAIT,
-            "() = sleep(pause) => {}
+            "() = sleep(pause) => is_refresh = true,
                 }
                 continue;",
             "() = { let _ = pause; std::future::pending() } => {}

@@ -190,7 +190,7 @@ pub(super) fn passages() -> Vec<Passage> {
             "        self.hold.end(Loss::Released);
     }
 }",
-            "        let Some(mut released) = self.hold.finish(Loss::Released) else {
+            "        let Some(mut released) = self.hold.give_back() else {
             return;
         };
         while let Err(oneshot::error::TryRecvError::Empty) = released.try_recv() {
@@ -267,7 +267,7 @@ pub(super) fn passages() -> Vec<Passage> {
         Passage::new(
             246,
             "gives a wrong reason for the end of a hold",
-            GUARD,
+            HOLD,
             ".finish(Loss::Released)",
             ".finish(Loss::Expired)",
         )
@@ -304,6 +304,17 @@ pub(super) fn passages() -> Vec<Passage> {
         .killed_by(
             "loss::an_answer_that_comes_after_the_end_brings_nothing_back",
             "a lost guard came back",
+        ),
+        Passage::new(
+            258,
+            "lets who waits go on waiting when its runtime has gone",
+            KEEP,
+            "        self.starts.end();\n",
+            "",
+        )
+        .killed_by(
+            "cancellation::waiting_as_the_runtime_goes_it_fails",
+            "when its runtime has gone",
         ),
     ]
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::super::keep::{self, Keeper};
 use super::{TTL, WAIT, World, explore_engine, spawn};
 use crate::clock::Moment;
+use crate::error::ErrorKind;
 use crate::guard::Loss;
 use crate::sync::explore;
 
@@ -56,28 +57,28 @@ fn a_loss_by_the_clock_is_told_when_it_happens() {
 
 #[test]
 fn a_keeper_that_is_stopped_ends_even_as_it_falls_asleep() {
-    explore(|_| {
-        shuttle::future::block_on(async {
-            let keeper = Arc::new(Keeper::default());
-            let run = spawn(keep::run(Arc::clone(&keeper)));
-            keeper.stop();
-            run.await.unwrap();
-        });
+    explore(|_| async move {
+        let keeper = Arc::new(Keeper::default());
+        let run = spawn(keep::run(Arc::clone(&keeper), Arc::default()));
+        keeper.stop();
+        run.await.unwrap();
     });
 }
 
 #[test]
 fn a_hold_that_nobody_keeps_any_more_is_lost() {
-    explore(|clock| {
-        shuttle::future::block_on(async {
-            let (world, keeper) = World::with_keeper(clock);
-            let asking = spawn(world.ask(WAIT));
-            keeper.abort();
-            let guard = asking.await.unwrap().unwrap().unwrap();
-            assert_eq!(guard.lost().await, Loss::Expired);
-            drop(guard);
-            world.engine.pending.settled().await;
-            world.store.is_at_rest();
-        });
+    explore(|clock| async move {
+        let (world, keeper) = World::with_keeper(clock);
+        let asking = spawn(world.ask(WAIT));
+        keeper.abort();
+        let guard = match asking.await.unwrap() {
+            Ok(guard) => guard.unwrap(),
+            // It ended with the keeper, which leaves what is in the store to the TTL.
+            Err(error) => return assert_eq!(error.kind(), ErrorKind::Unavailable),
+        };
+        assert_eq!(guard.lost().await, Loss::Expired);
+        drop(guard);
+        world.engine.pending.settled().await;
+        world.store.is_at_rest();
     });
 }

@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use distlock_core::backend::{
     Attempt, Claim, ClaimRequest, EndPatience, Hold, Patience, Released, Renewal,
@@ -18,7 +18,8 @@ use crate::panics::Panics;
 
 /// How long a request may take.
 const REQUEST: Duration = Duration::from_secs(5);
-/// After this time an attempt that has not returned is waiting on the server.
+/// After this time an attempt that has not returned is waiting on the server, if that does the
+/// waiting.
 const BLOCKED: Duration = Duration::from_secs(1);
 
 /// A claim that is asked by hand, without an engine.
@@ -36,6 +37,7 @@ type Command = Box<dyn FnOnce(&mut Client) + Send>;
 struct Client {
     runtime: Runtime,
     state: State,
+    waits_on_server: bool,
 }
 
 enum State {
@@ -78,6 +80,7 @@ impl Bare {
             let mut client = Client {
                 runtime,
                 state: State::Idle(claim),
+                waits_on_server: harness.capabilities().waits_on_server,
             };
             while let Ok(order) = orders.recv() {
                 order(&mut client);
@@ -103,9 +106,19 @@ impl Bare {
             .await
     }
 
-    /// The hold that an attempt must find.
+    /// The hold that an attempt must find. As an engine does, it asks again for a while when it is
+    /// told that it could not be answered: a session of a short TTL may end before it is used.
     pub(crate) async fn hold(&self) -> Result<Hold> {
-        match self.attempt().await? {
+        let began = Instant::now();
+        let unanswered = |found: &Result<Attempt>| {
+            let error = found.as_ref().err();
+            error.is_some_and(|error| error.kind() == ErrorKind::Unavailable)
+        };
+        let mut found = self.attempt().await;
+        while unanswered(&found) && began.elapsed() < REQUEST {
+            found = self.attempt().await;
+        }
+        match found? {
             Attempt::Held(hold) => Ok(hold),
             other => Err(Error::new(
                 ErrorKind::Unexpected,
@@ -160,15 +173,20 @@ impl Client {
             State::Waiting(waiting, end) => (waiting, end),
             State::Gone => return Err(died()),
         };
-        match self
-            .runtime
-            .block_on(async { timeout(BLOCKED, &mut waiting).await })
-        {
-            Ok((claim, result)) => {
+        // Elsewhere one that has not returned is slow, and no answer.
+        let limit = self.waits_on_server.then_some(BLOCKED);
+        let answered = self.runtime.block_on(async {
+            match limit {
+                Some(limit) => timeout(limit, &mut waiting).await.ok(),
+                None => Some((&mut waiting).await),
+            }
+        });
+        match answered {
+            Some((claim, result)) => {
                 self.state = State::Idle(claim);
                 result
             }
-            Err(_) => {
+            None => {
                 self.state = State::Waiting(waiting, end);
                 Ok(Attempt::Blocked(Default::default()))
             }

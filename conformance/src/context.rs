@@ -147,11 +147,12 @@ impl Context {
             .map_err(|_| Error::new(ErrorKind::Unexpected, "not as many clients as were made"))
     }
 
-    /// So many clients that contend hard: where the store cannot wake a waiter, theirs is a TTL at
-    /// which waiters look often. Nothing is in the way of renewals, so none is lost.
+    /// So many clients that contend hard. Their TTL is [calm](Self::calm): what a loaded machine
+    /// needs for their work has nothing to do with how soon it renews. Only where the store cannot
+    /// wake a waiter, theirs is a TTL at which waiters look often.
     pub(crate) async fn rivals<const N: usize>(&self) -> Result<[Locks; N]> {
         let ttl = match self.capabilities().push {
-            true => 8 * self.ttl(),
+            true => self.calm(),
             false => 5 * self.ttl(),
         };
         self.several(|| self.builder().ttl(ttl)).await

@@ -54,10 +54,15 @@
 //! A test that needs a single case, of another store each time perhaps, has [`check()`], without a
 //! test harness around it.
 //!
+//! `history` (on Unix) records what several processes ask of locks and what they get, and holds that
+//! against the promises: for tests that run for long, on stores that fail.
+//!
 //! [`faults`] has the decorator with which the suite loses requests, replies and wake-ups. It wraps
 //! any backend and is of use for tests of applications too.
 
 pub mod faults;
+#[cfg(unix)]
+pub mod history;
 
 mod bare;
 mod case;

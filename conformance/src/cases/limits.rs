@@ -177,7 +177,8 @@ async fn a_time_limit_is_kept_while_the_store_hangs(cx: Context) -> Outcome {
     let (locks, faults) = cx.faulty().await?;
     // What a client does but once, before its first request, is nothing that was lost.
     locks.lock(cx.name()).acquire().await?.release().await?;
-    let limit = Duration::from_millis(150);
+    // In which the slowest store hears of a request whose reply is lost.
+    let limit = cx.ttl();
     for fault in [Fault::Hang, Fault::LoseRequest, Fault::LoseReply] {
         let name = cx.name();
         faults.add(Verb::Attempt, Which::All, fault);

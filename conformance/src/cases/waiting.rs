@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::case::{Case, Need};
 use crate::context::{ALLOWANCE, Context, soon, within};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::faults::{Fault, Verb, WakeUps, Which};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -324,17 +324,19 @@ async fn any_one_wake_up_that_is_lost_or_late_costs_a_recheck(cx: Context) -> Ou
                     .await???
                     .release()
                     .await?;
-                assert!(
-                    faults.woken() > 0 || !cx.capabilities().push,
-                    "a store that declares push has told nothing"
-                );
-                Outcome::Ok(())
+                Ok::<_, Failure>(faults.woken())
             });
         }
     }
+    let mut woken = 0;
     while let Some(ended) = running.join_next().await {
-        ended??;
+        woken += ended??;
     }
+    // Who finds the name free when it begins to listen is not told of that, but so early are few.
+    assert!(
+        woken > 0 || !cx.capabilities().push,
+        "a store that declares push has told nothing"
+    );
     Ok(())
 }
 

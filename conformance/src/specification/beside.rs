@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use distlock_core::backend::Attempt;
@@ -23,8 +24,8 @@ pub(super) struct Beside<'a> {
     name: String,
     model: Model,
     claims: Vec<Claim>,
-    /// The greatest number that the store has given.
-    greatest: u64,
+    /// The numbers that the store has given.
+    given: BTreeSet<u64>,
     /// What was done so far, a line each.
     story: Vec<String>,
 }
@@ -44,7 +45,7 @@ impl<'a> Beside<'a> {
             name: cx.name(),
             model: Model::new(),
             claims: Vec::new(),
-            greatest: 0,
+            given: BTreeSet::new(),
             story: Vec::new(),
         };
         let mut latest = vec![None; script.contenders.len()];
@@ -157,6 +158,16 @@ impl<'a> Beside<'a> {
         self.check_pace()?;
         let stood = self.model.stands(claim);
         let expected = self.model.attempt(claim, wait);
+        // A server that does the waiting ends the dead for those who wait, which takes a moment.
+        let is_turn = wait && matches!(expected, Ok(Answer::Held));
+        for _ in 1..ASKED {
+            if is_turn
+                && self.cx.capabilities().waits_on_server
+                && matches!(found, Ok(Attempt::Blocked(_)))
+            {
+                found = self.ask(claim, wait).await;
+            }
+        }
         self.claims[claim].attempted(sent, stood, &found);
         self.compare(claim, verb, expected, Answer::to_attempt(&found))?;
         match found {
@@ -288,15 +299,35 @@ impl<'a> Beside<'a> {
             Some((known, before)) if known == by_queue => {
                 (number != before).then(|| format!("the one it has, {before}"))
             }
-            _ => (number <= self.greatest).then(|| format!("one above {}", self.greatest)),
+            _ => {
+                let least = self.least_number(claim);
+                (number < least || self.given.contains(&number))
+                    .then(|| format!("a new one of at least {least}"))
+            }
         };
         if let Some(expected) = fault {
             let what = format!("the number of {}", self.described(claim));
             return Err(self.differs(&what, &expected, &number.to_string()));
         }
         self.claims[claim].hold = Some((by_queue, number));
-        self.greatest = self.greatest.max(number);
+        self.given.insert(number);
         Ok(())
+    }
+
+    /// The least number that a hold of this claim may have, which has just been told of. A server
+    /// that does the waiting lets in several at once, and they may be told of in another order.
+    fn least_number(&self, claim: usize) -> u64 {
+        let holds = self.model.holds().into_iter();
+        let others = holds.filter(|(other, _)| *other != claim);
+        let numbers = others.filter_map(|(other, _)| Some(self.claims[other].hold?.1));
+        let beside: BTreeSet<_> = match self.cx.capabilities().waits_on_server {
+            true => numbers.collect(),
+            false => BTreeSet::new(),
+        };
+        self.given
+            .difference(&beside)
+            .last()
+            .map_or(0, |greatest| greatest + 1)
     }
 
     fn compare(

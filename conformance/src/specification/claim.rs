@@ -38,8 +38,8 @@ impl Claim {
     /// Takes note of what an attempt that was sent then has found, and whether the claim stood in
     /// the store before.
     pub(super) fn attempted(&mut self, sent: Moment, stood: bool, found: &Result<Attempt>) {
-        // A look soon after another may leave the place as it was.
-        if !stood || self.heard.elapsed() > self.ttl / 3 {
+        // A look that begins soon after another may leave the place as it was.
+        if !stood || sent.since(self.heard) > self.ttl / 3 {
             self.heard = sent;
         }
         self.renewable = false;

@@ -16,10 +16,11 @@
 //! # }
 //! ```
 //!
-//! A [`Recipe`] says what to start: [`Redis`], [`Postgres`], [`PgBouncer`]. A [`Server`] is what
-//! was started, and has the same ways to be broken for all of them. [`RedisPair`],
-//! [`RedisCluster`], [`RedisSentinels`] and [`PostgresPair`] are several that know each other. A
-//! [`Proxy`] breaks the network in front of one of them.
+//! A [`Recipe`] says what to start: [`Redis`], [`Postgres`], [`PgBouncer`], [`Etcd`],
+//! [`ZooKeeper`]. A [`Server`] is what was started, and has the same ways to be broken for all of
+//! them. [`RedisPair`], [`RedisCluster`], [`RedisSentinels`], [`PostgresPair`], [`EtcdCluster`] and
+//! [`ZooKeeperEnsemble`] are several that know each other. A [`Proxy`] breaks the network in front
+//! of one of them.
 //!
 //! Servers listen on ports of the loopback interface that are reserved for them, and keep their
 //! files in temporary folders. They end with the [`Server`], or with the process, however that
@@ -28,6 +29,8 @@
 //! For Linux: what a server has started is looked up in `/proc`.
 
 mod authority;
+mod clock;
+mod etcd;
 mod folder;
 mod launch;
 mod owner;
@@ -42,8 +45,10 @@ mod scratch;
 mod server;
 mod tree;
 mod wait;
+mod zookeeper;
 
 pub use authority::{Authority, Identity};
+pub use etcd::{Etcd, EtcdCluster};
 pub use launch::Launch;
 pub use place::Place;
 pub use port::Port;
@@ -52,3 +57,4 @@ pub use proxy::{Proxy, Way};
 pub use recipe::{Given, Recipe};
 pub use redis::{Redis, RedisCluster, RedisPair, RedisSentinels, Sentinel};
 pub use server::Server;
+pub use zookeeper::{Role, ZooKeeper, ZooKeeperEnsemble};

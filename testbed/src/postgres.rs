@@ -20,6 +20,7 @@ pub use pair::PostgresPair;
 pub use programs::Programs;
 
 use crate::authority::Identity;
+use crate::clock;
 use crate::launch::Launch;
 use crate::place::Place;
 use crate::recipe::{Given, Recipe};
@@ -33,6 +34,7 @@ pub struct Postgres {
     needs_password: bool,
     identity: Option<Identity>,
     needs_certificate: bool,
+    has_own_clock: bool,
     primary: Option<SocketAddr>,
 }
 
@@ -74,6 +76,13 @@ impl Postgres {
     #[must_use]
     pub fn client_certificates(mut self) -> Self {
         self.needs_certificate = true;
+        self
+    }
+
+    /// Has a wall clock of its own, which can be [set](Server::set_clock_ahead).
+    #[must_use]
+    pub fn own_clock(mut self) -> Self {
+        self.has_own_clock = true;
         self
     }
 
@@ -166,13 +175,20 @@ impl Recipe for Postgres {
         if let Some(identity) = &self.identity {
             identity.write(place)?;
         }
+        if self.has_own_clock {
+            clock::prepare(place)?;
+        }
         place.write("data/postgresql.conf", &self.configuration(place))?;
         place.write("data/pg_hba.conf", &self.access())?;
         Ok(())
     }
 
-    fn launch(&self, _place: &Place) -> Result<Launch> {
-        Ok(Programs::find()?.launch("postgres").arguments("-D data"))
+    fn launch(&self, place: &Place) -> Result<Launch> {
+        let launch = Programs::find()?.launch("postgres").arguments("-D data");
+        Ok(match self.has_own_clock {
+            true => clock::behind_shim(launch, place),
+            false => launch,
+        })
     }
 
     async fn answers(&self, place: &Place) -> Result<()> {

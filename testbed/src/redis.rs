@@ -16,6 +16,7 @@ pub use pair::RedisPair;
 pub use sentinel::{RedisSentinels, Sentinel};
 
 use crate::authority::Identity;
+use crate::clock;
 use crate::launch::Launch;
 use crate::place::Place;
 use crate::port::Port;
@@ -29,6 +30,7 @@ pub struct Redis {
     settings: String,
     password: Option<String>,
     identity: Option<Identity>,
+    has_own_clock: bool,
     /// Where the other members of a cluster reach it; only held.
     _bus: Option<Port>,
 }
@@ -58,16 +60,20 @@ impl Redis {
         self.setting(&format!("requirepass {password}\nmasterauth {password}"))
     }
 
-    /// Speaks TLS, and nothing else, on its port, as the one whom this names. `ca.pem` in its
-    /// folder is whom to trust. Clients need no certificate unless a setting says `tls-auth-clients
-    /// yes`.
+    /// Speaks TLS, and nothing else, on its port and to other servers, as the one whom this names.
+    /// `ca.pem` in its folder is whom to trust. Clients need no certificate unless a setting says
+    /// `tls-auth-clients yes`.
     #[must_use]
     pub fn tls(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
-        self.setting("tls-ca-cert-file ../ca.pem")
-            .setting("tls-cert-file ../cert.pem")
-            .setting("tls-key-file ../key.pem")
-            .setting("tls-auth-clients no")
+        self
+    }
+
+    /// Has a wall clock of its own, which can be [set](Server::set_clock_ahead).
+    #[must_use]
+    pub fn own_clock(mut self) -> Self {
+        self.has_own_clock = true;
+        self
     }
 
     /// Copies the primary at this address, and serves only reads.
@@ -76,18 +82,8 @@ impl Redis {
         self.setting(&format!("replicaof {} {}", primary.ip(), primary.port()))
     }
 
-    fn socket(place: &Place) -> PathBuf {
-        place.folder().join("redis.sock")
-    }
-
-    /// By the socket, which needs no TLS, and which no proxy breaks.
     fn client(&self, place: &Place) -> Result<Client> {
-        let mut url = Url::parse("redis+unix:///")?;
-        url.set_path(&Self::socket(place).to_string_lossy());
-        if let Some(password) = &self.password {
-            url.query_pairs_mut().append_pair("pass", password);
-        }
-        Ok(Client::open(url)?)
+        by_socket(place, self.password.as_deref())
     }
 }
 
@@ -99,29 +95,20 @@ impl Recipe for Redis {
     });
 
     fn url(&self, place: &Place) -> String {
-        let scheme = self.identity.as_ref().map_or("redis", |_| "rediss");
+        let scheme = scheme(self.identity.as_ref());
         let password = self.password.as_ref();
         let user = password.map_or_else(String::new, |password| format!(":{password}@"));
         format!("{scheme}://{user}{}", place.address())
     }
 
     async fn prepare(&self, place: &Place) -> Result<()> {
-        let data = place.folder.empty("data")?;
-        if let Some(identity) = &self.identity {
-            identity.write(place)?;
+        if self.has_own_clock {
+            clock::prepare(place)?;
         }
-        let port = place.address().port();
-        let ports = match self.identity {
-            Some(_) => format!("port 0\ntls-port {port}"),
-            None => format!("port {port}"),
-        };
         // Without disk and delay, a replica is there at once.
         let configuration = format!(
-            "bind {}\n{ports}\nunixsocket {}\ndir {}\nsave \"\"\n\
-             repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n{}",
-            place.address().ip(),
-            Self::socket(place).display(),
-            data.display(),
+            "{}save \"\"\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\n{}",
+            listening(place, self.identity.as_ref())?,
             self.settings,
         );
         place.write("redis.conf", &configuration)?;
@@ -129,7 +116,11 @@ impl Recipe for Redis {
     }
 
     fn launch(&self, place: &Place) -> Result<Launch> {
-        Ok(program().argument(place.folder().join("redis.conf")))
+        let launch = program().argument(place.folder().join("redis.conf"));
+        Ok(match self.has_own_clock {
+            true => clock::behind_shim(launch, place),
+            false => launch,
+        })
     }
 
     async fn answers(&self, place: &Place) -> Result<()> {
@@ -155,7 +146,7 @@ impl Server<Redis> {
     /// # Errors
     /// It was given.
     pub fn socket_url(&self) -> Result<String> {
-        let socket = Redis::socket(self.place()?);
+        let socket = socket(self.place()?);
         Ok(format!("redis+unix://{}", socket.display()))
     }
 
@@ -173,6 +164,48 @@ impl Server<Redis> {
 
 fn program() -> Launch {
     Launch::new(std::env::var_os(Redis::PROGRAM).unwrap_or_else(|| "redis-server".into()))
+}
+
+fn socket(place: &Place) -> PathBuf {
+    place.folder().join("redis.sock")
+}
+
+/// By the socket, which needs no TLS, and which no proxy breaks.
+fn by_socket(place: &Place, password: Option<&str>) -> Result<Client> {
+    let mut url = Url::parse("redis+unix:///")?;
+    url.set_path(&socket(place).to_string_lossy());
+    if let Some(password) = password {
+        url.query_pairs_mut().append_pair("pass", password);
+    }
+    Ok(Client::open(url)?)
+}
+
+/// Of the URL of a server that shows this.
+fn scheme(shown: Option<&Identity>) -> &'static str {
+    shown.map_or("redis", |_| "rediss")
+}
+
+/// What tells a server where to listen and where its files are, after having emptied them.
+fn listening(place: &Place, shown: Option<&Identity>) -> Result<String> {
+    let data = place.folder.empty("data")?;
+    let address = place.address();
+    let ports = match shown {
+        Some(identity) => {
+            identity.write(place)?;
+            format!(
+                "port 0\ntls-port {}\ntls-ca-cert-file ../ca.pem\ntls-cert-file ../cert.pem\n\
+                 tls-key-file ../key.pem\ntls-auth-clients no\ntls-replication yes\ntls-cluster yes",
+                address.port()
+            )
+        }
+        None => format!("port {}", address.port()),
+    };
+    Ok(format!(
+        "bind {}\n{ports}\nunixsocket {}\ndir {}\n",
+        address.ip(),
+        socket(place).display(),
+        data.display(),
+    ))
 }
 
 /// One URL for all of these: that of the first, with the hosts of the others as `nodes`.

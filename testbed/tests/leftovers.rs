@@ -58,13 +58,13 @@ impl Up {
             .by_ref()
             .lines()
             .map(Result::unwrap)
-            .take(4)
+            .take(6)
             .collect();
         assert!(
             lines[0].starts_with("DISTLOCK_TEST_REDIS_URL=redis://127.0.0.1:"),
             "{lines:?}"
         );
-        assert!(lines[3].contains("Ctrl-C"), "{lines:?}");
+        assert!(lines[5].contains("Ctrl-C"), "{lines:?}");
         assert!(up.processes().len() > 5, "{:?}", up.processes());
         let memory = up.shared_memory();
         assert!(memory.is_some_and(|memory| segments().contains(&memory)));
@@ -130,6 +130,15 @@ impl Up {
             sleep(Duration::from_millis(10));
         }
         assert!(memory.is_none_or(|memory| !segments().contains(&memory)));
+    }
+}
+
+impl Drop for Up {
+    /// Also when a test fails.
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

@@ -33,10 +33,13 @@ pub(crate) const NEEDS: &[Need] = &[
     REDIS,
     POSTGRES,
     PGBOUNCER,
+    ETCD,
+    PROTOC,
+    ZOOKEEPER,
 ];
 
 /// The servers among them: what `cargo xtask servers` starts.
-pub(crate) const SERVERS: &[Need] = &[REDIS, POSTGRES, PGBOUNCER];
+pub(crate) const SERVERS: &[Need] = &[REDIS, POSTGRES, PGBOUNCER, ETCD, PROTOC, ZOOKEEPER];
 
 const REDIS: Need = Need {
     what: "Redis",
@@ -61,6 +64,33 @@ const PGBOUNCER: Need = Need {
     probe: || runs(named("DISTLOCK_PGBOUNCER", "pgbouncer")),
     apt: &["pgbouncer"],
     elsewhere: "install PgBouncer; `pgbouncer`, or DISTLOCK_PGBOUNCER, must name its program",
+};
+
+const ETCD: Need = Need {
+    what: "etcd",
+    why: "the tests start it and break it",
+    probe: finds_etcd,
+    apt: &["etcd-server", "etcd-client"],
+    elsewhere: "install etcd; `etcd`, or DISTLOCK_ETCD, must name its program, and `etcdctl`, or \
+                DISTLOCK_ETCDCTL, that for operators",
+};
+
+/// Of the crate that speaks to etcd, which the testbed has too.
+const PROTOC: Need = Need {
+    what: "protoc",
+    why: "the client of etcd is built by it",
+    probe: || runs(named("PROTOC", "protoc")),
+    apt: &["protobuf-compiler"],
+    elsewhere: "install the Protocol Buffers compiler; `protoc`, or PROTOC, must name its program",
+};
+
+const ZOOKEEPER: Need = Need {
+    what: "ZooKeeper",
+    why: "the tests start it and break it",
+    probe: finds_zookeeper,
+    apt: &["zookeeper"],
+    elsewhere: "install Java and ZooKeeper; DISTLOCK_ZOOKEEPER_CLASS_PATH must say where Java finds \
+                it: `/opt/zookeeper/lib/*`",
 };
 
 /// Sees to it that all of these are met.
@@ -142,6 +172,17 @@ fn runs(program: OsString) -> Result<(), String> {
     }
 }
 
+fn finds_etcd() -> Result<(), String> {
+    runs(named("DISTLOCK_ETCD", "etcd"))?;
+    let control = named("DISTLOCK_ETCDCTL", "etcdctl");
+    // It has a command for what others have a flag for.
+    if succeeds(Command::new(&control).arg("version")) {
+        Ok(())
+    } else {
+        Err(format!("`{}` cannot be run", control.display()))
+    }
+}
+
 /// The program that a variable names, or else this one.
 fn named(variable: &str, program: &str) -> OsString {
     env::var_os(variable).unwrap_or_else(|| program.into())
@@ -160,6 +201,17 @@ fn finds_postgres() -> Result<(), String> {
             .unwrap_or_else(|| "postgres".into()),
     };
     runs(program.into())
+}
+
+/// Debian's package puts it where `testbed` looks.
+fn finds_zookeeper() -> Result<(), String> {
+    const DEBIAN: &str = "/usr/share/java/zookeeper.jar";
+    runs("java".into())?;
+    if env::var_os("DISTLOCK_ZOOKEEPER_CLASS_PATH").is_some() || Path::new(DEBIAN).exists() {
+        Ok(())
+    } else {
+        Err(format!("there is no `{DEBIAN}`"))
+    }
 }
 
 fn compiles_c() -> Result<(), String> {

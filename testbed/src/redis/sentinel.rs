@@ -2,9 +2,10 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
-use redis::{Client, FromRedisValue};
+use redis::FromRedisValue;
 
-use super::{Redis, RedisPair, pong, program, query, url_of_all};
+use super::{Redis, RedisPair, by_socket, listening, pong, program, query, scheme, url_of_all};
+use crate::authority::Identity;
 use crate::launch::Launch;
 use crate::place::Place;
 use crate::recipe::Recipe;
@@ -25,6 +26,7 @@ pub struct RedisSentinels {
 pub struct Sentinel {
     primary: SocketAddr,
     password: Option<String>,
+    identity: Option<Identity>,
     quorum: usize,
 }
 
@@ -42,9 +44,11 @@ impl RedisSentinels {
             sentinels: Vec::with_capacity(sentinels),
         };
         for _ in 0..sentinels {
+            let primary = all.pair.primary.recipe();
             let sentinel = Sentinel {
                 primary: all.pair.primary.address(),
-                password: all.pair.primary.recipe().password.clone(),
+                password: primary.password.clone(),
+                identity: primary.identity.clone(),
                 quorum: sentinels / 2 + 1,
             };
             all.sentinels.push(Server::started(sentinel).await?);
@@ -144,7 +148,7 @@ impl Server<Sentinel> {
     /// # Errors
     /// The sentinel does not answer, or it answers with an error or with something else.
     pub async fn command<T: FromRedisValue>(&self, words: &[&str]) -> Result<T> {
-        query(&Client::open(self.url())?, words).await
+        query(&by_socket(self.place()?, None)?, words).await
     }
 
     /// Where it says that the primary is.
@@ -163,22 +167,19 @@ impl Recipe for Sentinel {
     const NAME: &'static str = "sentinel";
 
     fn url(&self, place: &Place) -> String {
-        format!("redis://{}", place.address())
+        format!("{}://{}", scheme(self.identity.as_ref()), place.address())
     }
 
     async fn prepare(&self, place: &Place) -> Result<()> {
-        let data = place.folder.empty("data")?;
-        let (name, primary, own) = (RedisSentinels::NAME, self.primary, place.address());
+        let (name, primary) = (RedisSentinels::NAME, self.primary);
         let password = self.password.as_ref().map_or_else(String::new, |password| {
             format!("sentinel auth-pass {name} {password}\n")
         });
         // The file is in the data folder: a sentinel keeps in it what it learns.
         let configuration = format!(
-            "bind {}\nport {}\ndir {}\nsentinel monitor {name} {} {} {}\n\
+            "{}sentinel monitor {name} {} {} {}\n\
              sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 5000\n{password}",
-            own.ip(),
-            own.port(),
-            data.display(),
+            listening(place, self.identity.as_ref())?,
             primary.ip(),
             primary.port(),
             self.quorum,
@@ -193,6 +194,6 @@ impl Recipe for Sentinel {
     }
 
     async fn answers(&self, place: &Place) -> Result<()> {
-        pong(&Client::open(self.url(place))?).await
+        pong(&by_socket(place, None)?).await
     }
 }

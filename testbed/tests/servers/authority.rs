@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use anyhow::Result;
-use distlock_testbed::{Authority, Identity, Postgres, Recipe, Redis, Server};
+use distlock_testbed::{Authority, Identity, Postgres, Recipe, Redis, Server, ZooKeeper};
 use tempfile::TempDir;
 
 #[tokio::test]
@@ -31,6 +31,23 @@ async fn postgres_shows_its_certificate() -> Result<()> {
     assert!(!is_trusted(
         &postgres,
         postgres_first,
+        &Authority::new()?,
+        "127.0.0.1"
+    )?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn zookeeper_shows_its_certificate() -> Result<()> {
+    let authority = Authority::new()?;
+    let zookeeper = ZooKeeper::new().tls(authority.issue("127.0.0.1")?)?;
+    let zookeeper = Server::started(zookeeper).await?;
+    assert!(zookeeper.url().starts_with("zookeepers://"));
+    assert!(is_trusted(&zookeeper, &[], &authority, "127.0.0.1")?);
+    assert!(!is_trusted(&zookeeper, &[], &authority, "127.0.0.2")?);
+    assert!(!is_trusted(
+        &zookeeper,
+        &[],
         &Authority::new()?,
         "127.0.0.1"
     )?);

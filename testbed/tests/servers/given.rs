@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
-use distlock_testbed::{Postgres, Redis, Server};
+use distlock_testbed::{Postgres, Redis, Role, Server, ZooKeeper};
 
 /// Marks the process in which they are set.
 const INSIDE: &str = "DISTLOCK_TESTBED_GIVEN";
@@ -15,11 +15,13 @@ async fn is_used_and_cannot_be_broken() -> Result<()> {
     }
     let redis = Server::started(Redis::new()).await?;
     let postgres = Server::started(Postgres::new()).await?;
+    let zookeeper = Server::started(ZooKeeper::new()).await?;
     let inside = Command::new(std::env::current_exe()?)
         .args(["--exact", "given::is_used_and_cannot_be_broken"])
         .env(INSIDE, "")
         .env("DISTLOCK_TEST_REDIS_URL", redis.url())
         .env("DISTLOCK_TEST_POSTGRES_URL", postgres.url())
+        .env("DISTLOCK_TEST_ZOOKEEPER_URL", zookeeper.url())
         .output()?;
     assert!(
         inside.status.success(),
@@ -66,6 +68,15 @@ async fn inside() -> Result<()> {
             .given()
             .unwrap()
             .contains("DISTLOCK_TEST_POSTGRES_URL")
+    );
+
+    let zookeeper = Server::given_or_started(ZooKeeper::new()).await?;
+    assert_eq!(zookeeper.role().await?, Role::Standalone);
+    assert!(
+        zookeeper
+            .given()
+            .unwrap()
+            .contains("DISTLOCK_TEST_ZOOKEEPER_URL")
     );
     Ok(())
 }

@@ -24,6 +24,26 @@ async fn keeps_its_data_where_a_setting_says_so() -> Result<()> {
 }
 
 #[tokio::test]
+async fn has_a_clock_of_its_own_if_it_is_to() -> Result<()> {
+    let (own, shared) = (
+        Server::started(Redis::new().own_clock()).await?,
+        Server::started(Redis::new()).await?,
+    );
+    let ahead = async || -> Result<i64> {
+        let own: (i64, i64) = own.command(&["TIME"]).await?;
+        let shared: (i64, i64) = shared.command(&["TIME"]).await?;
+        Ok(own.0 - shared.0)
+    };
+    assert!((-30..=0).contains(&ahead().await?));
+    own.set_clock_ahead(3600)?;
+    assert!((3570..=3600).contains(&ahead().await?));
+    own.set_clock_ahead(-3600)?;
+    assert!((-3630..=-3600).contains(&ahead().await?));
+    assert!(shared.set_clock_ahead(1).is_err());
+    Ok(())
+}
+
+#[tokio::test]
 async fn keeps_nothing_by_default() -> Result<()> {
     let redis = Server::started(Redis::new()).await?;
     set(&redis, "key").await?;

@@ -4,7 +4,9 @@ use std::fs;
 use std::net::TcpListener;
 
 use anyhow::{Result, anyhow, bail};
-use distlock_testbed::{Launch, PgBouncer, Place, PoolMode, Postgres, Recipe, Redis, Server};
+use distlock_testbed::{
+    Etcd, Launch, PgBouncer, Place, PoolMode, Postgres, Recipe, Redis, Server, ZooKeeper,
+};
 use tokio::net::TcpStream;
 
 use crate::processes;
@@ -20,10 +22,20 @@ async fn postgres() -> Result<()> {
 }
 
 #[tokio::test]
+async fn etcd() -> Result<()> {
+    breaks(Server::started(Etcd::new()).await?).await
+}
+
+#[tokio::test]
 async fn pgbouncer() -> Result<()> {
     let postgres = Server::started(Postgres::new()).await?;
     let bouncer = PgBouncer::new(postgres.address(), PoolMode::Session);
     breaks(Server::started(bouncer).await?).await
+}
+
+#[tokio::test]
+async fn zookeeper() -> Result<()> {
+    breaks(Server::started(ZooKeeper::new()).await?).await
 }
 
 /// Does all of it, one after the other.

@@ -98,7 +98,8 @@ impl PostgresClaim {
         let places = Arc::clone(&self.places);
         let voucher = Arc::clone(self.keep(by).await?.session().handle());
         let client = places.sessions.store();
-        let seat = places.seats.take(client, &voucher, ttl, by).await?;
+        let key = self.wanted.key;
+        let seat = places.seats.take(client, &voucher, ttl, key, by).await?;
         Ok(seat.map(|seat| (seat, voucher)))
     }
 
@@ -166,17 +167,22 @@ impl PostgresClaim {
                 () = patience.ended() => break,
                 () = sleep(pause) => {}
             }
-            // The session says that the client lives, so it has to live itself.
             let by = patience.deadline();
-            self.keep(by).await?;
             if look.remaining().is_zero() {
+                let sent = Moment::now();
                 let pause = match voucher.clear_before(connection, by).await? {
                     Ahead::NotKnown => SOON,
                     Ahead::Others => self.ttl(),
                     Ahead::Waiters(left) => left + SOON,
                 };
                 look = Moment::now() + pause;
+                if let Some(member) = &self.member {
+                    // Which spares a heartbeat.
+                    member.session().has_answered(sent);
+                }
             }
+            // The session says that the client lives, so it has to live itself.
+            self.keep(by).await?;
         }
         let by = patience.deadline();
         self.places.sessions.store().cancel(connection, by).await?;
@@ -200,7 +206,10 @@ impl Claim for PostgresClaim {
     async fn attempt(&mut self, patience: &Patience) -> Result<Attempt> {
         let by = patience.deadline();
         self.settle(by).await?;
-        if let Some(hold) = self.look(by).await? {
+        let (seats, key) = (&self.places.seats, self.wanted.key);
+        let is_new = self.member.is_none() && !patience.has_ended();
+        let looks = !(is_new && seats.expect_to_wait(key));
+        if looks && let Some(hold) = self.look(by).await? {
             return Ok(Attempt::Held(hold));
         }
         if let Some(seat) = self.seat.take() {
@@ -210,12 +219,15 @@ impl Claim for PostgresClaim {
             return Err(over());
         }
         if !patience.has_ended()
-            && let Some((seat, voucher)) = self.take_seat(patience.deadline()).await?
+            && let Some((mut seat, voucher)) = self.take_seat(patience.deadline()).await?
         {
+            if looks {
+                seat.found_taken(key);
+            }
             return self.wait(seat, &voucher, patience).await;
         }
         // Nobody who waits may be there to see that those in the way are dead.
-        if self.bury(patience.deadline()).await?
+        if (self.bury(patience.deadline()).await? || !looks)
             && let Some(hold) = self.look(patience.deadline()).await?
         {
             return Ok(Attempt::Held(hold));

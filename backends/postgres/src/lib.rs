@@ -34,6 +34,8 @@ mod claim;
 mod client;
 mod connection;
 mod control;
+#[cfg(feature = "tls")]
+mod cryptography;
 mod error;
 mod key;
 mod opening;
@@ -49,13 +51,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use distlock_core::backend::{Backend, Claim, ClaimRequest};
+use distlock_core::session::PerRuntime;
 use distlock_core::{Capabilities, Deadline, Expiry, Fair, Fencing, LockState, Name, Result};
 
 pub use sqlx;
 use sqlx::postgres::PgConnectOptions;
 
 use claim::PostgresClaim;
-use places::Runtimes;
+use places::Places;
 use seats::Seats;
 
 /// Locks in a PostgreSQL database. Clones share their connections, as far as one runtime drives
@@ -63,7 +66,8 @@ use seats::Seats;
 #[derive(Clone, Debug)]
 pub struct PostgresBackend {
     capabilities: Capabilities,
-    runtimes: Arc<Runtimes>,
+    /// Those of each runtime that drives claims.
+    places: Arc<PerRuntime<Places>>,
 }
 
 impl PostgresBackend {
@@ -95,12 +99,15 @@ impl PostgresBackend {
     /// # Cancel safety
     /// As for [`connect`](Self::connect).
     pub async fn new(options: PgConnectOptions) -> Result<Self> {
+        #[cfg(feature = "tls")]
+        cryptography::settle();
         let capabilities = capabilities();
-        let runtimes = Arc::new(Runtimes::new(options, &capabilities));
-        runtimes.places()?.sessions.store().check().await?;
+        let of_all = capabilities.clone();
+        let places = PerRuntime::new(move || Places::new(options.clone(), &of_all));
+        places.get()?.sessions.store().check().await?;
         Ok(Self {
             capabilities,
-            runtimes,
+            places: Arc::new(places),
         })
     }
 }
@@ -128,19 +135,16 @@ impl Backend for PostgresBackend {
     }
 
     fn claim(&self, request: ClaimRequest) -> Result<Box<dyn Claim>> {
-        Ok(Box::new(PostgresClaim::new(
-            self.runtimes.places()?,
-            request,
-        )))
+        Ok(Box::new(PostgresClaim::new(self.places.get()?, request)))
     }
 
     async fn inspect(&self, name: &Name, by: Deadline) -> Result<LockState> {
-        let places = self.runtimes.places()?;
+        let places = self.places.get()?;
         places.sessions.store().inspect(name, by).await
     }
 
     async fn close(&self, by: Deadline) {
-        if let Ok(places) = self.runtimes.places() {
+        if let Ok(places) = self.places.get() {
             places.seats.close();
             places.sessions.close(by).await;
         }

@@ -239,8 +239,9 @@ fn settings(ttl: Duration) -> [(&'static str, String); 15] {
         ("tcp_keepalives_interval", seconds(ttl / 6)),
         ("tcp_keepalives_count", "3".to_owned()),
         ("tcp_user_timeout", ms(ttl)),
-        // A number counts as given once it is on the disk.
-        ("synchronous_commit", "on".to_owned()),
+        // A number counts as given once it is on the disk. While a standby were waited for, the
+        // server would end nothing, however long the client has been dead.
+        ("synchronous_commit", "local".to_owned()),
         // Whatever else would end it, or what it does.
         ("statement_timeout", off()),
         ("lock_timeout", off()),

@@ -169,12 +169,6 @@ fn sentinels(
 
 #[cfg(feature = "tls")]
 fn expect_tls() -> Result<()> {
-    use rustls::crypto::{CryptoProvider, ring};
-    // Without one, and with two of them built into the program, the first connection would panic.
-    if CryptoProvider::get_default().is_none() {
-        // An error means that somebody else was faster.
-        let _ = ring::default_provider().install_default();
-    }
     Ok(())
 }
 

@@ -28,11 +28,8 @@ fn told(error: &RedisError) -> (ErrorKind, &'static str) {
             ErrorKind::InvalidInput,
             "the client cannot be used as it is set up",
         ),
-        Redis::Io if is_of_tls(error) => (
-            ErrorKind::Misconfigured,
-            "the server and this program do not come to trust each other by TLS",
-        ),
-        Redis::Io => (ErrorKind::Unavailable, "the server cannot be reached"),
+        Redis::Io if is_of_tls(error) => NO_TRUST,
+        Redis::Io => of_words(error.detail().unwrap_or_default()),
         // Where it breaks off, an answer looks damaged.
         Redis::Parse => (
             ErrorKind::Unavailable,
@@ -68,6 +65,23 @@ fn is_of_tls(error: &RedisError) -> bool {
 fn is_of_tls(_error: &RedisError) -> bool {
     false
 }
+
+/// Why the client of a cluster was let in by none of its servers, which it tells by words alone.
+fn of_words(words: &str) -> (ErrorKind, &'static str) {
+    let any = |causes: &[&str]| causes.iter().any(|cause| words.contains(cause));
+    if any(&["AuthenticationFailed", "NOAUTH", "WRONGPASS"]) {
+        REFUSED_USER
+    } else if any(&["invalid peer certificate", "received fatal alert"]) {
+        NO_TRUST
+    } else {
+        (ErrorKind::Unavailable, "the server cannot be reached")
+    }
+}
+
+const NO_TRUST: (ErrorKind, &str) = (
+    ErrorKind::Misconfigured,
+    "the server and this program do not come to trust each other by TLS",
+);
 
 const REFUSED_USER: (ErrorKind, &str) = (
     ErrorKind::Unauthorized,

@@ -10,31 +10,14 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn of(name: &Name) -> Self {
-        let record = format!(
-            "{}:{{{}}}",
-            encoded(name.namespace()),
-            encoded(name.as_str())
-        );
+        let (namespace, name) = name.encoded();
+        let record = format!("{namespace}:{{{name}}}");
         Self {
             line: format!("{record}:line"),
             ends: format!("{record}:ends"),
             record,
         }
     }
-}
-
-/// Text in which no character means anything to Redis, or within a key.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@
 mod address;
 mod claim;
 mod connection;
+#[cfg(feature = "tls")]
+mod cryptography;
 mod error;
 mod greeting;
 mod keys;
@@ -153,6 +155,8 @@ impl RedisBackend {
             let message = "a connection is made within the tokio runtime that is to serve it";
             Error::new(ErrorKind::Misconfigured, message).with_source(error)
         })?;
+        #[cfg(feature = "tls")]
+        cryptography::settle();
         let link = Arc::new(Link::new(route));
         link.connect().await?;
         let capabilities = capabilities();

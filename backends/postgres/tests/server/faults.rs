@@ -5,7 +5,7 @@ use distlock_core::{ErrorKind, Loss};
 use distlock_testbed::{Postgres, PostgresPair, Server};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{CLIENTS, SOON, TTL, acquired, becomes, locks, number, server, waiting};
+use crate::{CLIENTS, NAMES, SOON, TTL, acquired, becomes, locks, number, server, waiting};
 
 /// Those that hold, and those that wait.
 const HOLDING: &str = "application_name = 'distlock'";
@@ -241,6 +241,40 @@ async fn tokens_grow_past_a_failover() -> Result<()> {
     Ok(())
 }
 
+/// One number of 32 is written down, and a commit may have to wait for a standby to have it too. The
+/// server would end no client meanwhile, and to cancel the wait would commit all the same.
+#[tokio::test]
+async fn a_standby_that_confirms_nothing_holds_up_nobody() -> Result<()> {
+    const GRANTS: usize = 80;
+    let pair = PostgresPair::started(Postgres::new).await?;
+    let old = locks(&pair.primary.url()).await?;
+    let held = old.lock("a").acquire().await?;
+    pair.linked().await?;
+    pair.standby.pause().await?;
+    for statement in [
+        "alter system set synchronous_standby_names = '*'",
+        "select pg_reload_conf()",
+    ] {
+        pair.primary.sql(statement).await?;
+    }
+    let mut latest = held.token();
+    for _ in 0..GRANTS {
+        let guard = old.lock("b").acquire_within(TTL / 2).await?;
+        assert!(guard.token() > latest);
+        latest = guard.token();
+        guard.release().await?;
+    }
+    held.ensure(TTL / 2).await?;
+    held.release().await?;
+    pair.primary.kill().await?;
+    pair.standby.resume().await?;
+    pair.promote().await?;
+    let new = locks(&pair.standby.url()).await?;
+    let next = timeout(SOON, new.lock("b").acquire()).await??;
+    assert!(next.token() > latest);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_server_that_was_stopped_past_the_ttl_ends_the_hold() -> Result<()> {
     let server = server().await?;
@@ -323,8 +357,7 @@ async fn nothing_is_left_of_clients_that_have_gone() -> Result<()> {
     drop(guard);
     timeout(SOON, next).await???.release().await?;
     timeout(SOON, one.settle()).await?;
-    let names = "select count(*) from pg_locks where locktype = 'advisory' and objsubid = 1";
-    assert_eq!(number(&server, names).await?, 0);
+    assert_eq!(number(&server, NAMES).await?, 0);
     drop((one, other));
     becomes(&server, CLIENTS, 0).await?;
     Ok(())

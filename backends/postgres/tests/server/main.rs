@@ -1,5 +1,6 @@
 //! What is particular to PostgreSQL, on real servers that are broken on purpose.
 
+mod clock;
 mod faults;
 mod network;
 mod others;
@@ -67,6 +68,8 @@ async fn becomes(server: &Server<Postgres>, query: &str, expected: i64) -> Resul
     change.with_context(|| format!("{query}: never {expected}"))?
 }
 
+/// How many advisory locks there are of names, whoever has them or waits.
+const NAMES: &str = "select count(*) from pg_locks where locktype = 'advisory' and objsubid = 1";
 /// How many advisory locks there are, of whatever kind.
 const LOCKS: &str = "select count(*) from pg_locks where locktype = 'advisory'";
 /// How many clients of this library the server serves.

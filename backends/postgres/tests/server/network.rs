@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use distlock_core::backend::{Attempt, Backend, Claim, ClaimRequest, Hold, Patience, Renewal};
-use distlock_core::{Deadline, ErrorKind, Loss, Mode, Moment, Name, Ttl};
+use distlock_core::{Deadline, ErrorKind, Locks, Loss, Mode, Moment, Name, Ttl};
 use distlock_postgres::PostgresBackend;
 use distlock_testbed::{Proxy, Way};
 use tokio::time::{sleep, timeout};
 
-use crate::{SOON, TTL, acquired, becomes, locks, server, waiting};
-
-/// Advisory locks of names.
-const NAMES: &str = "select count(*) from pg_locks where locktype = 'advisory' and objsubid = 1";
+use crate::{NAMES, SOON, TTL, acquired, becomes, locks, server, waiting};
 
 fn claim(backend: &PostgresBackend, name: &str, ttl: Duration) -> Result<Box<dyn Claim>> {
     let ttl = Ttl::new(ttl, backend.capabilities())?;
@@ -279,7 +276,7 @@ async fn a_slow_network_only_makes_it_slow() -> Result<()> {
     let (proxy, direct) = (server.proxy().await?, locks(&server.url()).await?);
     let backend = PostgresBackend::connect(&server.url_through(&proxy)).await?;
     let ttl = Duration::from_secs(60);
-    let slow = distlock_core::Locks::builder().ttl(ttl).build(backend)?;
+    let slow = Locks::builder().ttl(ttl).build(backend)?;
     for way in [Way::ToServer, Way::ToClient] {
         proxy.throttle(way, 4_000);
     }
@@ -315,5 +312,48 @@ async fn a_hold_is_dated_from_before_it_was_asked_for() -> Result<()> {
     }
     assert!(held.since(renewing) > Duration::ZERO, "never renewed");
     claim.release(Deadline::within(SOON)).await?;
+    Ok(())
+}
+
+/// Of a lock that is free, and of one to wait for.
+#[tokio::test]
+async fn a_request_that_comes_late_leaves_nothing() -> Result<()> {
+    let server = server().await?;
+    let proxy = server.proxy().await?;
+    let (other, locks) = (
+        locks(&server.url()).await?,
+        locks(&server.url_through(&proxy)).await?,
+    );
+    let taken = other.lock("taken").acquire().await?;
+    let beside = locks.lock("beside").acquire().await?;
+    for name in ["free", "taken"].into_iter().cycle().take(20) {
+        proxy.stall(Way::ToServer);
+        let acquire = locks.lock(name).acquire_within(Duration::from_millis(20));
+        let error = acquire.await.expect_err("a lock");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        proxy.heal().await?;
+        timeout(SOON, locks.settle()).await?;
+        becomes(&server, NAMES, 2).await?;
+    }
+    sleep(TTL).await;
+    becomes(&server, NAMES, 2).await?;
+    assert!(taken.is_held() && beside.is_held());
+    Ok(())
+}
+
+/// Its session is kept alive for another.
+#[tokio::test]
+async fn a_lock_that_nobody_answers_for_is_given_back_at_a_heartbeat() -> Result<()> {
+    let server = server().await?;
+    let backend = PostgresBackend::connect(&server.url()).await?;
+    let locks = Locks::builder().ttl(TTL).build(backend.clone())?;
+    let guard = locks.lock("neighbour").acquire().await?;
+    let mut forgotten = claim(&backend, "a", TTL)?;
+    let held = forgotten.attempt(&Patience::none(SOON)).await?;
+    assert!(matches!(held, Attempt::Held(_)));
+    becomes(&server, NAMES, 2).await?;
+    drop(forgotten);
+    becomes(&server, NAMES, 1).await?;
+    assert!(guard.is_held());
     Ok(())
 }

@@ -167,11 +167,12 @@ async fn a_pooler_by_sessions_will_do() -> Result<()> {
 #[tokio::test]
 async fn settings_of_a_role_do_no_harm() -> Result<()> {
     let server = server().await?;
+    // Shorter than the TTL, and longer than it takes to connect.
     let settings = [
-        "statement_timeout = '300ms'",
-        "lock_timeout = '300ms'",
-        "idle_session_timeout = '300ms'",
-        "idle_in_transaction_session_timeout = '300ms'",
+        "statement_timeout = '1s'",
+        "lock_timeout = '1s'",
+        "idle_session_timeout = '1s'",
+        "idle_in_transaction_session_timeout = '1s'",
         "default_transaction_read_only = on",
         "default_transaction_isolation = serializable",
         "synchronous_commit = off",
@@ -184,7 +185,7 @@ async fn settings_of_a_role_do_no_harm() -> Result<()> {
     tokio::time::sleep(TTL).await;
     assert!(guard.is_held());
     let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
-                 and now() - query_start > interval '1 s'";
+                 and now() - query_start > interval '2 s'";
     assert_eq!(
         number(&server, waits).await?,
         1,

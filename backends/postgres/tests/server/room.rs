@@ -4,7 +4,7 @@ use distlock_testbed::{Postgres, Server};
 use tokio::time::{sleep, timeout};
 
 use crate::refusals::{assert_told, refused};
-use crate::{SOON, TTL, locks};
+use crate::{SOON, TTL, acquired, becomes, locks};
 
 #[tokio::test]
 async fn a_server_without_room_says_so_and_keeps_what_is_held() -> Result<()> {
@@ -88,5 +88,26 @@ async fn a_lock_table_that_others_have_filled_says_so_and_leaves_nothing() -> Re
         guard.context("left behind")?.release().await?;
     }
     held.release().await?;
+    Ok(())
+}
+
+/// Those who wait have a connection each, and there are no more than sixteen.
+#[tokio::test]
+async fn more_than_there_are_connections_to_wait_on_are_served() -> Result<()> {
+    const WAITS: &str = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
+    let server = Server::started(Postgres::new()).await?;
+    let (holder, waiter) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let mut held = Vec::new();
+    let mut waiting = Vec::new();
+    for number in 0..24 {
+        let name = number.to_string();
+        held.push(holder.lock(&name).acquire().await?);
+        waiting.push(acquired(&waiter, &name));
+    }
+    becomes(&server, WAITS, 16).await?;
+    drop(held);
+    for next in waiting {
+        timeout(SOON, next).await???.release().await?;
+    }
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use distlock_core::backend::{Attempt, Backend, ClaimRequest, Patience, Released, Renewal};
 use distlock_core::{Deadline, ErrorKind, Guard, Locks, Loss, Mode, Moment, Name, Ttl};
 use distlock_redis::RedisBackend;
-use distlock_testbed::{Redis, RedisPair, Server, Way};
+use distlock_testbed::{Proxy, Redis, RedisPair, Server, Way};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -225,6 +225,44 @@ async fn a_promoted_replica_gives_greater_tokens() -> Result<()> {
     assert_eq!(timeout(SOON, held.lost()).await?, Loss::Expired);
     let next = timeout(SOON, new.lock("x").acquire()).await??;
     assert!(next.token() > token);
+    Ok(())
+}
+
+/// The replica has never heard of the grant, so the lock is given twice: what Redis cannot help, and
+/// tokens are for.
+#[tokio::test]
+async fn a_failover_that_forgets_a_grant_gives_a_greater_token() -> Result<()> {
+    let primary = Server::started(Redis::new()).await?;
+    let link = Proxy::started(primary.address()).await?;
+    let replica = Server::started(Redis::new().replica_of(link.address())).await?;
+    let pair = RedisPair { primary, replica };
+    pair.linked().await?;
+    link.black_hole();
+    let old = locks(&pair.primary.url()).await?;
+    let held = old.lock("x").acquire().await?;
+    pair.promote().await?;
+    let new = locks(&pair.replica.url()).await?;
+    let next = timeout(SOON, new.lock("x").acquire()).await??;
+    assert!(held.is_held(), "its server still serves");
+    assert!(next.token() > held.token());
+    pair.primary.kill().await?;
+    assert_eq!(timeout(SOON, held.lost()).await?, Loss::Expired);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_was_stopped_for_a_moment_ends_nothing() -> Result<()> {
+    let server = Server::started(Redis::new()).await?;
+    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let guard = one.lock("x").acquire().await?;
+    let next = tokio::spawn(other.lock("x").acquire());
+    waits(&one, "x").await?;
+    server.pause().await?;
+    sleep(TTL / 3).await;
+    server.resume().await?;
+    guard.ensure(TTL / 2).await?;
+    guard.release().await?;
+    timeout(SOON, next).await???.release().await?;
     Ok(())
 }
 

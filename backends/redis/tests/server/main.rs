@@ -1,5 +1,6 @@
 //! What is particular to Redis, on real servers that are broken on purpose.
 
+mod clock;
 mod due;
 mod faults;
 mod keys;

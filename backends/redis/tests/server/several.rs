@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use distlock_core::Locks;
+use distlock_core::{ErrorKind, Locks};
 use distlock_redis::RedisBackend;
 use distlock_testbed::{Redis, RedisCluster, RedisSentinels};
 use redis::ProtocolVersion;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::faults::{SOON, acquired, waits};
 use crate::locks;
+use crate::refusals::{PASSWORD, assert_told};
 
 /// Names that are kept by different members of a cluster of three.
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -201,5 +202,29 @@ async fn clients_of_the_user_are_taken() -> Result<()> {
     let client = SentinelClient::build(sentinels.urls(), name, None, SentinelServerType::Master)?;
     let at_primary = Locks::new(RedisBackend::sentinels(client).await?)?;
     at_primary.lock("x").acquire().await?.release().await?;
+    Ok(())
+}
+
+/// The client of a cluster says why it was not let in by words alone.
+#[tokio::test]
+async fn a_cluster_that_lets_nobody_in_says_why() -> Result<()> {
+    let cluster = RedisCluster::started(|| Redis::new().password(PASSWORD)).await?;
+    let url = cluster.url();
+    locks(&url)
+        .await?
+        .lock("x")
+        .acquire()
+        .await?
+        .release()
+        .await?;
+    for wrong in [
+        url.replace(PASSWORD, "hush"),
+        url.replace(&format!(":{PASSWORD}@"), ""),
+    ] {
+        let error = RedisBackend::connect(&wrong).await;
+        let error = error.expect_err("it was let in");
+        assert_told(&error, ErrorKind::Unauthorized, "password");
+        assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+    }
     Ok(())
 }

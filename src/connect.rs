@@ -18,7 +18,11 @@ use crate::{Error, ErrorKind, Locks, Result};
 /// | `rediss://…`, `rediss-cluster://…`, `rediss-sentinel://…` | the same by TLS | `redis-tls` |
 /// | `sqlite:///var/lib/app/locks.db` | the file at that absolute path: three slashes | `sqlite` |
 /// | `sqlite:locks.db` | the file at that path relative to the working directory | `sqlite` |
+/// | `etcd://user:password@host:2379` | the cluster of which that server is one | `etcd` |
+/// | `etcds://…` | the same by TLS | `etcd-tls` |
 /// | `postgres://user:password@host:5432/database`, `postgresql://…` | that database | `postgres`; by TLS, `postgres-tls` |
+/// | `zookeeper://user:password@host:2181,host:2181/path` | the ensemble of those servers, below that path | `zookeeper` |
+/// | `zookeepers://…` | the same by TLS | `zookeeper-tls` |
 ///
 /// Options follow as `?option=value&…`:
 ///
@@ -27,11 +31,13 @@ use crate::{Error, ErrorKind, Locks, Result};
 /// | `ttl` | all | as [`LocksBuilder::ttl`](crate::LocksBuilder::ttl): `10s`, `1m 30s`, `500ms` |
 /// | `namespace` | all | as [`LocksBuilder::namespace`](crate::LocksBuilder::namespace) |
 /// | `label` | all | as [`LocksBuilder::label`](crate::LocksBuilder::label) |
-/// | `nodes` | `redis-cluster`, `redis-sentinel` | further servers of the cluster, or further sentinels: `host:port,host:port` |
+/// | `nodes` | `redis-cluster`, `redis-sentinel`, `etcd` | further servers of the cluster, or further sentinels: `host:port,host:port` |
 /// | `primary` | `redis-sentinel` | the name by which the sentinels know the primary |
 /// | `machine` | `sqlite` | what identifies this machine, as `SqliteOptions::machine` |
+/// | `cacert`, `cert`, `key` | `etcds`, `zookeepers` | files in PEM: whom to trust, and what to show |
 /// | `sslmode`, `sslrootcert`, `sslcert`, `sslkey` | `postgres` | as those of libpq |
 /// | `host` | `postgres` | the folder of the server's socket, instead of a host |
+/// | `tick_time`, `max_session_timeout` | `zookeeper`, `zookeepers` | the servers' `tickTime` and `maxSessionTimeout`, if they are not 2 s and 20 ticks |
 ///
 /// Paths and values are percent-encoded UTF-8 (`%20` is a space, `%40` an `@`, and `+` is a plus).
 /// Nothing in a URL is ignored: what is not understood is an error. For everything that a URL

@@ -42,9 +42,16 @@ pub(crate) const STORES: &[Store] = &[
         #[cfg(not(feature = "sqlite"))]
         open: Err("sqlite"),
     },
+    etcd("etcd", &["nodes"]),
+    etcds("etcds", &["cacert", "cert", "key", "nodes"]),
     postgres("postgres"),
     postgres("postgresql"),
+    zookeeper("zookeeper"),
+    zookeepers("zookeepers"),
 ];
+
+/// The schemes of URLs that may name several hosts: `host:port,host:port`.
+pub(crate) const OF_SEVERAL_HOSTS: &[&str] = &["zookeeper", "zookeepers"];
 
 fn memory(url: &StoreUrl) -> Opening<'_> {
     Box::pin(async {
@@ -95,6 +102,36 @@ fn sqlite(url: &StoreUrl) -> Opening<'_> {
     })
 }
 
+const fn etcd(scheme: &'static str, options: &'static [&'static str]) -> Store {
+    Store {
+        scheme,
+        options,
+        #[cfg(feature = "etcd")]
+        open: Ok(open_etcd),
+        #[cfg(not(feature = "etcd"))]
+        open: Err("etcd"),
+    }
+}
+
+const fn etcds(scheme: &'static str, options: &'static [&'static str]) -> Store {
+    Store {
+        scheme,
+        options,
+        #[cfg(feature = "etcd-tls")]
+        open: Ok(open_etcd),
+        #[cfg(not(feature = "etcd-tls"))]
+        open: Err("etcd-tls"),
+    }
+}
+
+#[cfg(feature = "etcd")]
+fn open_etcd(url: &StoreUrl) -> Opening<'_> {
+    Box::pin(async {
+        let url = url.for_its_store();
+        Ok(Arc::new(crate::etcd::EtcdBackend::connect(&url).await?) as _)
+    })
+}
+
 const fn postgres(scheme: &'static str) -> Store {
     Store {
         scheme,
@@ -111,5 +148,35 @@ fn open_postgres(url: &StoreUrl) -> Opening<'_> {
     Box::pin(async {
         let url = url.for_its_store();
         Ok(Arc::new(crate::postgres::PostgresBackend::connect(&url).await?) as _)
+    })
+}
+
+const fn zookeeper(scheme: &'static str) -> Store {
+    Store {
+        scheme,
+        options: &["max_session_timeout", "tick_time"],
+        #[cfg(feature = "zookeeper")]
+        open: Ok(open_zookeeper),
+        #[cfg(not(feature = "zookeeper"))]
+        open: Err("zookeeper"),
+    }
+}
+
+const fn zookeepers(scheme: &'static str) -> Store {
+    Store {
+        scheme,
+        options: &["cacert", "cert", "key", "max_session_timeout", "tick_time"],
+        #[cfg(feature = "zookeeper-tls")]
+        open: Ok(open_zookeeper),
+        #[cfg(not(feature = "zookeeper-tls"))]
+        open: Err("zookeeper-tls"),
+    }
+}
+
+#[cfg(feature = "zookeeper")]
+fn open_zookeeper(url: &StoreUrl) -> Opening<'_> {
+    Box::pin(async {
+        let url = url.for_its_store();
+        Ok(Arc::new(crate::zookeeper::ZooKeeperBackend::connect(&url).await?) as _)
     })
 }

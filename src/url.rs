@@ -2,6 +2,8 @@
 //!
 //! Errors quote the part that is at fault, never the whole URL: it may hold a password.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +11,25 @@ use url::Url;
 
 use crate::backend::Backend;
 use crate::connect::LOCKS_OPTIONS;
-use crate::stores::{STORES, Store};
+use crate::stores::{OF_SEVERAL_HOSTS, STORES, Store};
 use crate::{Error, ErrorKind, Result};
 
 /// The URL of a store that there is, with options that the store has.
 pub(crate) struct StoreUrl {
     store: &'static Store,
+    /// With its first host alone.
     url: Url,
+    /// Those that follow the first, each with a comma before it.
+    #[cfg_attr(
+        not(any(
+            feature = "etcd",
+            feature = "postgres",
+            feature = "redis",
+            feature = "zookeeper"
+        )),
+        expect(dead_code, reason = "no store that has hosts is built in")
+    )]
+    other_hosts: String,
     options: Vec<(&'static str, String)>,
 }
 
@@ -27,7 +41,8 @@ impl StoreUrl {
                 "a store's URL has no control characters, and no spaces around it; encode them",
             ));
         }
-        let url = Url::parse(text).map_err(|error| {
+        let (text, other_hosts) = without_other_hosts(text);
+        let url = Url::parse(&text).map_err(|error| {
             invalid(format!(
                 "a store's URL begins with {}; this one cannot be read: {error}",
                 schemes()
@@ -61,6 +76,7 @@ impl StoreUrl {
         Ok(Self {
             store,
             url,
+            other_hosts,
             options,
         })
     }
@@ -122,7 +138,12 @@ impl StoreUrl {
     }
 
     /// The URL as its store reads it, which knows nothing of the options that all stores have.
-    #[cfg(any(feature = "postgres", feature = "redis"))]
+    #[cfg(any(
+        feature = "etcd",
+        feature = "postgres",
+        feature = "redis",
+        feature = "zookeeper"
+    ))]
     pub(crate) fn for_its_store(&self) -> String {
         let mut url = self.url.clone();
         url.set_query(None);
@@ -130,7 +151,11 @@ impl StoreUrl {
         for (name, value) in options.filter(|(name, _)| self.store.options.contains(name)) {
             url.query_pairs_mut().append_pair(name, value);
         }
-        url.into()
+        let mut url = String::from(url);
+        if let Some(hosts) = hosts(&url) {
+            url.insert_str(hosts.end, &self.other_hosts);
+        }
+        url
     }
 
     /// Checks that a store which is nowhere is not said to be somewhere.
@@ -143,6 +168,37 @@ impl StoreUrl {
             "the {scheme} store has no host and no path; its URL is `{scheme}:`"
         )))
     }
+}
+
+/// Takes out the hosts that follow the first, where there may be several: what reads a URL knows of
+/// one.
+fn without_other_hosts(text: &str) -> (Cow<'_, str>, String) {
+    let (scheme, _) = text.split_once(':').unwrap_or_default();
+    let may_be_several = OF_SEVERAL_HOSTS
+        .iter()
+        .any(|several| several.eq_ignore_ascii_case(scheme));
+    let hosts = hosts(text).filter(|_| may_be_several);
+    let others = hosts.and_then(|hosts| {
+        let first = text[hosts.clone()].find(',')?;
+        Some(hosts.start + first..hosts.end)
+    });
+    match others {
+        Some(others) => {
+            let mut text = text.to_owned();
+            let others = text.drain(others).collect();
+            (text.into(), others)
+        }
+        None => (text.into(), String::new()),
+    }
+}
+
+/// Where in a URL its hosts are.
+fn hosts(url: &str) -> Option<Range<usize>> {
+    let begins = url.find("://")? + "://".len();
+    let length = url[begins..].find(['/', '?', '#']);
+    let ends = length.map_or(url.len(), |length| begins + length);
+    let user = url[begins..ends].rfind('@');
+    Some(user.map_or(begins, |user| begins + user + 1)..ends)
 }
 
 /// Reads the options, each of which the store must have, once at most, and with a value.
@@ -263,6 +319,24 @@ mod tests {
     }
 
     #[test]
+    fn several_hosts_reach_the_store_that_may_have_them() {
+        for (url, one) in [
+            ("zookeeper://a", "zookeeper://a"),
+            ("zookeeper://a:1,b,[::1]:2/x", "zookeeper://a:1/x"),
+            (
+                "zookeeper://u:p%40,q@a,b?tick_time=1s",
+                "zookeeper://u:p%40,q@a?tick_time=1s",
+            ),
+        ] {
+            let parsed = StoreUrl::parse(url).unwrap();
+            assert_eq!(parsed.url.as_str(), one);
+            #[cfg(any(feature = "postgres", feature = "redis", feature = "zookeeper"))]
+            assert_eq!(parsed.for_its_store(), url);
+        }
+        assert!(StoreUrl::parse("redis://a:1,b").is_err());
+    }
+
+    #[test]
     fn guesses_at_nothing() {
         for text in ["%", "%4", "%zz", "%+1", "a%", "%ff", "%C3", "%00"] {
             assert_eq!(
@@ -357,9 +431,9 @@ mod tests {
 
         #[test]
         fn no_error_tells_a_password(
-            store in prop::sample::select(vec!["memory", "sqlite", "redis", "ftp"]),
-            before in "([?&=#@/:%;a5]|ttl=){0,5}",
-            after in "[?&=#@/:%;a5s]{0,5}",
+            store in prop::sample::select(vec!["memory", "sqlite", "redis", "zookeeper", "ftp"]),
+            before in "([?&=#@/:%;,a5]|ttl=){0,5}",
+            after in "[?&=#@/:%;,a5s]{0,5}",
         ) {
             let password = "hunter2";
             let url = format!("{store}://user:{before}{password}{after}@host/");

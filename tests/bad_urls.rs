@@ -289,6 +289,57 @@ async fn a_file_has_a_path_and_nothing_else() {
     }
 }
 
+#[cfg(not(feature = "etcd"))]
+#[tokio::test]
+async fn etcd_tells_its_feature_where_that_is_off() {
+    let url = "etcd://user:hunter2@host:2379?nodes=other&ttl=5s";
+    let error = distlock::connect(url).await.expect_err(url);
+    let says = "cargo feature `etcd`";
+    check(url, ErrorKind::Misconfigured, says, &error);
+}
+
+#[cfg(not(feature = "etcd-tls"))]
+#[tokio::test]
+async fn etcd_tells_its_feature_for_tls_where_that_is_off() {
+    let url = "etcds://user:hunter2@host?cacert=/ca.pem";
+    let error = distlock::connect(url).await.expect_err(url);
+    let says = "cargo feature `etcd-tls`";
+    check(url, ErrorKind::Misconfigured, says, &error);
+}
+
+#[cfg(feature = "etcd")]
+#[tokio::test]
+async fn an_etcd_has_hosts_and_no_path() {
+    for (url, says) in [
+        ("etcd:", "etcd://host"),
+        ("etcd://", "etcd://host"),
+        ("etcd://user:hunter2@host/shop", "etcd://host"),
+        ("etcd://user:hunter2@host:port", "cannot be read"),
+        ("etcd://hunter2@host", "user with a password"),
+        ("etcd://user:hunter2@host?nodes=two:port", "`nodes`"),
+        (
+            "etcd://user:hunter2@host?nodes=user:hunter2%40two",
+            "`nodes`",
+        ),
+        ("etcd://user:hunter2@host?cacert=/ca.pem", "`cacert`"),
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        check(url, ErrorKind::InvalidInput, says, &error);
+    }
+}
+
+#[cfg(feature = "etcd")]
+#[tokio::test]
+async fn an_etcd_that_is_not_there_is_unavailable() {
+    for url in [
+        "etcd://127.0.0.1:1?ttl=5s",
+        "etcd://user:hunter2@127.0.0.1:1?nodes=127.0.0.1:2",
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        check(url, ErrorKind::Unavailable, "reached", &error);
+    }
+}
+
 #[cfg(not(feature = "postgres"))]
 #[tokio::test]
 async fn postgres_tells_its_feature_where_that_is_off() {
@@ -316,5 +367,59 @@ async fn a_postgres_has_no_option_that_is_not_understood() {
     ] {
         let error = distlock::connect(url).await.expect_err(url);
         check(url, ErrorKind::InvalidInput, says, &error);
+    }
+}
+
+#[cfg(not(feature = "zookeeper"))]
+#[tokio::test]
+async fn zookeeper_tells_its_feature_where_that_is_off() {
+    for url in [
+        "zookeeper://user:hunter2@host:2181?ttl=5s",
+        "zookeeper://one:2181,two:2181/path",
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        let says = "cargo feature `zookeeper`";
+        check(url, ErrorKind::Misconfigured, says, &error);
+    }
+}
+
+#[cfg(not(feature = "zookeeper-tls"))]
+#[tokio::test]
+async fn zookeeper_tells_its_feature_for_tls_where_that_is_off() {
+    let url = "zookeepers://user:hunter2@one:2181,two:2181?cacert=ca.pem";
+    let error = distlock::connect(url).await.expect_err(url);
+    let says = "cargo feature `zookeeper-tls`";
+    check(url, ErrorKind::Misconfigured, says, &error);
+}
+
+#[cfg(feature = "zookeeper")]
+#[tokio::test]
+async fn an_ensemble_has_hosts_and_no_option_that_is_not_understood() {
+    for (url, says) in [
+        ("zookeeper:", "zookeeper://host"),
+        ("zookeeper:///path", "zookeeper://host"),
+        ("zookeeper://user@host", "zookeeper://host"),
+        ("zookeeper://user:hunter2@one,two:port", "zookeeper://host"),
+        ("zookeeper://user:hunter2@one,,two", "zookeeper://host"),
+        ("zookeeper://user:hunter2@one:port,two", "cannot be read"),
+        ("zookeeper://user:hunter2@one/path/", "zookeeper://host"),
+        ("zookeeper://one?tick_time=often", "`tick_time`"),
+        ("zookeeper://one?tick_time=0s", "tick"),
+        ("zookeeper://one?sasl=hunter2", "`sasl`"),
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        check(url, ErrorKind::InvalidInput, says, &error);
+    }
+}
+
+#[cfg(feature = "zookeeper")]
+#[tokio::test]
+async fn an_ensemble_that_is_not_there_is_unavailable() {
+    for url in [
+        "zookeeper://user:hunter2@127.0.0.1:1?ttl=5s",
+        "zookeeper://user:hunter2@127.0.0.1:1,127.0.0.1:2/path?ttl=5s",
+    ] {
+        let error = distlock::connect(url).await.expect_err(url);
+        check(url, ErrorKind::Unavailable, "reached", &error);
     }
 }

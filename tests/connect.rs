@@ -50,7 +50,7 @@ async fn options_reach_the_locks() {
 
 #[tokio::test]
 async fn a_scheme_is_a_store_s() {
-    assert_invalid("etcd://localhost", &["`etcd:`", "`memory:`, `redis:`"]).await;
+    assert_invalid("consul://localhost", &["`consul:`", "`memory:`, `redis:`"]).await;
     for no_url in ["", "locks.db", "/var/lib/locks.db", "://", "sqlite"] {
         assert_invalid(no_url, &["begins with `memory:`, `redis:`"]).await;
     }

@@ -1,12 +1,18 @@
 //! That `docs/stores.md` says of each store what the store says of itself, which the suite holds
 //! against what is pinned.
 
-#![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+#![cfg(all(
+    feature = "etcd",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite",
+    feature = "zookeeper"
+))]
 
 use std::time::Duration;
 
 use distlock::{Capabilities, Fair, Fencing};
-use distlock_testbed::{Postgres, Redis, Server};
+use distlock_testbed::{Etcd, Postgres, Redis, Server, ZooKeeper};
 
 const DOCS: &str = include_str!("../docs/stores.md");
 
@@ -16,7 +22,17 @@ async fn the_table_of_each_store_is_true() {
     let sqlite = format!("sqlite://{}/locks.db", folder.path().display());
     let redis = Server::given_or_started(Redis::new()).await.unwrap();
     let postgres = Server::given_or_started(Postgres::new()).await.unwrap();
-    for url in ["memory:".to_owned(), redis.url(), sqlite, postgres.url()] {
+    let etcd = Server::given_or_started(Etcd::new()).await.unwrap();
+    let zookeeper = Server::given_or_started(ZooKeeper::new()).await.unwrap();
+    let urls = [
+        "memory:".to_owned(),
+        redis.url(),
+        sqlite,
+        etcd.url(),
+        postgres.url(),
+        zookeeper.url(),
+    ];
+    for url in urls {
         let store = distlock::open(&url).await.unwrap();
         let capabilities = store.capabilities();
         for (row, begins) in said(capabilities) {

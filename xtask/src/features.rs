@@ -125,10 +125,12 @@ four = "1"
         );
         for name in [
             "distlock-core",
+            "distlock-etcd",
             "distlock-memory",
             "distlock-postgres",
             "distlock-redis",
             "distlock-sqlite",
+            "distlock-zookeeper",
             "distlock-conformance",
         ] {
             assert!(

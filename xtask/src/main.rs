@@ -27,24 +27,22 @@ Commands:
   mutants   Break the engine in each way that is listed and see that the suite notices, which takes
             ten minutes. With numbers, these ways only. `cases` tells which broken stores are
             noticed by the cases that are not listed; `table` writes docs/mutants.md
-  simulate  Make 20,000 runs of the simulation, or as many as `--seeds N` says, from seed 0 or
-            `--from S` on, over one kind of store if `--family F` says which; prints the shortest
-            history of the first that breaks a promise
-  bench     What locks cost beside the bare commands of the same client; `--store redis` and `--store
-            postgres` print JSON
+  simulate  Make 20,000 runs of the simulation; prints the shortest history of the first that breaks
+            a promise
+  torture   Long random work on a real store that fails, every event recorded, checked and drawn:
+            `--store redis --topology cluster --seconds 600 --seed 1 --out DIR`
+  bench     What locks cost beside the bare commands of the same client; `--store redis`, say
   servers   `up` starts one of each server, and prints where they are, until Ctrl-C
   help      Print this
 
-All steps of a command are taken, also after one has failed; the exit status is then 1.
+`simulate`, `torture` and `bench` take more options: `--help` after one of them prints them. All
+steps of a command are taken, also after one has failed; the exit status is then 1.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    if arguments
-        .iter()
-        .any(|argument| matches!(*argument, "help" | "--help" | "-h"))
-    {
+    if matches!(arguments[..], ["help" | "--help" | "-h", ..]) {
         print!("{HELP}");
         return ExitCode::SUCCESS;
     }
@@ -55,6 +53,7 @@ fn main() -> ExitCode {
         ["examples"] => Box::new(examples),
         ["mutants", ref options @ ..] => Box::new(move || mutants(options)),
         ["simulate", ref options @ ..] => Box::new(move || simulate(options)),
+        ["torture", ref options @ ..] => Box::new(move || torture(options)),
         ["bench", ref options @ ..] => Box::new(move || bench(options)),
         ["servers", "up"] => Box::new(servers::up),
         [] => return misused("a command is missing"),
@@ -103,12 +102,29 @@ fn simulate(options: &[&str]) -> ExitCode {
     steps.end()
 }
 
+/// The torture itself checks its options.
+fn torture(options: &[&str]) -> ExitCode {
+    let mut steps = Steps::begin();
+    meet_servers(&mut steps, options);
+    let mut torture = cargo("run --quiet --package distlock-torture --");
+    steps.run(torture.args(options));
+    steps.end()
+}
+
 /// The measurement itself checks its options.
 fn bench(options: &[&str]) -> ExitCode {
     let mut steps = Steps::begin();
+    meet_servers(&mut steps, options);
     let mut bench = cargo("run --quiet --release --package distlock-bench --");
     steps.run(bench.args(options));
     steps.end()
+}
+
+/// Whoever asks for help needs none of them.
+fn meet_servers(steps: &mut Steps, options: &[&str]) {
+    if !options.contains(&"--help") {
+        needs::meet(steps, needs::SERVERS);
+    }
 }
 
 /// The folder of the workspace.

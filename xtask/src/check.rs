@@ -4,6 +4,7 @@
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::features::{self, Package};
+use crate::named;
 use crate::steps::{Steps, cargo};
 
 pub(crate) fn run() -> ExitCode {
@@ -21,6 +22,7 @@ pub(crate) fn run() -> ExitCode {
         }
         Err(fault) => steps.take("the features of each package", || Err(fault)),
     }
+    steps.take("the tests that documentation names", named::exist);
     if_installed(&mut steps, "typos", Command::new("typos"));
     if_installed(
         &mut steps,

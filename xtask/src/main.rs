@@ -2,6 +2,7 @@
 
 mod check;
 mod features;
+mod named;
 mod needs;
 mod programs;
 mod servers;

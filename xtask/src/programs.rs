@@ -66,7 +66,7 @@ pub(crate) fn run(programs: Vec<TestProgram>) -> Result<(), String> {
     run_at_once(others, AT_ONCE, &failed);
     match failed.into_inner() {
         Ok(failed) if failed.is_empty() => Ok(()),
-        Ok(failed) => Err(failed.join("; ")),
+        Ok(failed) => Err(failed.join("\n")),
         Err(_) => Err("a thread that ran tests panicked".to_owned()),
     }
 }
@@ -82,7 +82,7 @@ fn run_at_once(programs: Vec<TestProgram>, at_once: usize, failed: &Mutex<Vec<St
                     if let Err(fault) = program.run()
                         && let Ok(mut failed) = failed.lock()
                     {
-                        failed.push(format!("{}: {fault}", program.name));
+                        failed.push(format!("{} {fault}", program.name));
                     }
                 }
             });
@@ -130,11 +130,46 @@ impl TestProgram {
         let mut printed = Vec::new();
         reader.read_to_end(&mut printed)?;
         let status = process.wait()?;
+        let printed = String::from_utf8_lossy(&printed).into_owned();
         let outcome = if status.success() {
             Ok(())
         } else {
-            Err(status.to_string())
+            Err(format!("ended with {status}\n{}", failures(&printed)))
         };
-        Ok((String::from_utf8_lossy(&printed).into_owned(), outcome))
+        Ok((printed, outcome))
+    }
+}
+
+/// What is to be read first of what a program with a failed test has printed: which tests failed and
+/// why, or, if it has not come so far as to say that, its last lines.
+fn failures(printed: &str) -> &str {
+    const LAST_LINES: usize = 20;
+    let ends_of_lines = || printed.rmatch_indices('\n').map(|(at, _)| at);
+    printed
+        .find("\nfailures:\n")
+        .or_else(|| ends_of_lines().nth(LAST_LINES))
+        .map_or(printed, |at| &printed[at..])
+        .trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_what_failed() {
+        let printed = "running 2 tests\ntest a ... FAILED\n\nfailures:\n\n---- a ----\nwhy\n\n\
+                       failures:\n    a\n\ntest result: FAILED\n";
+        assert!(failures(printed).starts_with("failures:\n\n---- a ----\nwhy"));
+        assert!(failures(printed).ends_with("test result: FAILED"));
+    }
+
+    #[test]
+    fn shows_the_last_lines_of_one_that_was_killed() {
+        let printed = (1..=100).map(|line| format!("{line}\n"));
+        let printed = printed.collect::<String>();
+        assert!(failures(&printed).starts_with("81\n"));
+        assert!(failures(&printed).ends_with("\n100"));
+        assert_eq!(failures("short"), "short");
     }
 }

@@ -48,7 +48,8 @@ impl Steps {
         self.failed.is_empty()
     }
 
-    /// What came of all.
+    /// What came of all, with all that is known of what failed: whoever reads nothing but the end of
+    /// a log finds it there.
     pub(crate) fn end(self) -> ExitCode {
         let took = seconds(self.began.elapsed());
         if self.failed.is_empty() {
@@ -57,7 +58,7 @@ impl Steps {
         }
         eprintln!("==> {} failed in {took}:", self.failed.len());
         for failed in &self.failed {
-            eprintln!("    {failed}");
+            eprintln!("    {}", failed.replace('\n', "\n    "));
         }
         ExitCode::FAILURE
     }
@@ -67,7 +68,8 @@ impl Steps {
         match outcome {
             Ok(()) => println!("    passed in {took}"),
             Err(fault) => {
-                eprintln!("    FAILED in {took}: {fault}");
+                let short = fault.lines().next().unwrap_or_default();
+                eprintln!("    FAILED in {took}: {short}");
                 self.failed.push(format!("{what}: {fault}"));
             }
         }

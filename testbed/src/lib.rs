@@ -20,7 +20,8 @@
 //! [`ZooKeeper`]. A [`Server`] is what was started, and has the same ways to be broken for all of
 //! them. [`RedisPair`], [`RedisCluster`], [`RedisSentinels`], [`PostgresPair`], [`EtcdCluster`] and
 //! [`ZooKeeperEnsemble`] are several that know each other. A [`Proxy`] breaks the network in front
-//! of one of them.
+//! of one of them. Of those that elect a leader among themselves, etcd's and ZooKeeper's, two at a
+//! time run in a process; who asks for another waits.
 //!
 //! Servers listen on ports of the loopback interface that are reserved for them, and keep their
 //! files in temporary folders. They end with the [`Server`], or with the process, however that
@@ -41,6 +42,7 @@ mod process;
 mod proxy;
 mod recipe;
 mod redis;
+mod room;
 mod scratch;
 mod server;
 mod tree;

@@ -9,6 +9,7 @@ use super::between::Between;
 use super::{Etcd, Peers};
 use crate::place::Place;
 use crate::port::Port;
+use crate::room::Room;
 use crate::server::Server;
 use crate::wait::until;
 
@@ -20,6 +21,8 @@ pub struct EtcdCluster {
     /// What they call themselves.
     ids: [u64; 3],
     between: Between,
+    /// Only held.
+    _room: Room,
 }
 
 impl EtcdCluster {
@@ -28,6 +31,7 @@ impl EtcdCluster {
     /// # Errors
     /// As for [`Server::started`].
     pub async fn started(recipe: impl Fn() -> Etcd) -> Result<Self> {
+        let room = Room::free().await?;
         let ports = [Port::reserve()?, Port::reserve()?, Port::reserve()?];
         let places = [
             Place::new::<Etcd>()?,
@@ -62,6 +66,7 @@ impl EtcdCluster {
             members: [one, two, three],
             ids,
             between,
+            _room: room,
         })
     }
 

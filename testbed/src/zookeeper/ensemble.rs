@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use super::{Role, ZooKeeper};
 use crate::port::Port;
 use crate::proxy::{Proxy, Way};
+use crate::room::Room;
 use crate::server::Server;
 use crate::wait::until;
 
@@ -18,6 +19,8 @@ pub struct ZooKeeperEnsemble {
     links: Vec<Link>,
     /// Where members reach each other; only held.
     _ports: Vec<Peer>,
+    /// Only held.
+    _room: Room,
 }
 
 const SIZE: usize = 3;
@@ -43,6 +46,7 @@ impl ZooKeeperEnsemble {
     /// # Errors
     /// As for [`Server::started`].
     pub async fn started(recipe: impl Fn() -> ZooKeeper) -> Result<Self> {
+        let room = Room::free().await?;
         let peers: Vec<_> = (0..SIZE).map(|_| Peer::new()).collect::<Result<_>>()?;
         let mut links = Vec::new();
         let mut recipes = Vec::new();
@@ -75,6 +79,7 @@ impl ZooKeeperEnsemble {
             members,
             links,
             _ports: peers,
+            _room: room,
         };
         ensemble.whole().await?;
         Ok(ensemble)

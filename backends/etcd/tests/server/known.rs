@@ -162,13 +162,24 @@ async fn a_lease_that_a_stopped_leader_has_ended_is_told() -> Result<()> {
     let cluster = EtcdCluster::started(quick).await?;
     let version = version(&mut cluster.members[0].client().await?).await?;
     let is_flawed = obeys_old_leaders(version);
-    let mut ended = 0;
+    let mut seen = Vec::new();
+    let mut faults = Vec::new();
     for _ in 0..ROUNDS {
-        ended += ended_by_a_stopped_leader(&cluster).await?;
-        if ended > 0 {
+        match ended_by_a_stopped_leader(&cluster).await {
+            Ok(ended) => seen.push(ended),
+            // Members that are this quick to elect another may do so whenever they get no time to
+            // run. Such a round says nothing.
+            Err(fault) => faults.push(fault),
+        }
+        if seen.iter().any(|ended| *ended > 0) {
             break;
         }
     }
+    assert!(
+        !seen.is_empty(),
+        "never without another election: {faults:?}"
+    );
+    let ended: usize = seen.iter().sum();
     assert!(ended == 0 || is_flawed, "{ended} leases of {version:?}");
     Ok(())
 }
@@ -249,7 +260,7 @@ async fn renewed_beside_it(
 
 async fn is_told_or_there(client: &mut Client, guard: Guard) -> Result<()> {
     if keys(client, guard.name().as_str()).await?.is_empty() {
-        timeout(SOON, guard.lost()).await.context("not told")?;
+        timeout(SOON, guard.lost()).await.expect("it is told");
         assert!(!guard.is_held());
     } else if guard.is_held() {
         guard.release().await?;

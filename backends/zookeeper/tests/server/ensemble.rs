@@ -97,7 +97,7 @@ async fn never_two_when_parted(leader: bool) -> Result<()> {
         .collect();
     let others = locks(&format!("zookeeper://{}", others.join(","))).await?;
     let cut_off = locks(&ensemble.members[member].url()).await?;
-    let guard = cut_off.lock("x").acquire().await?;
+    let guard = had(&cut_off, "x").await?;
     ensemble.part(member);
     let next = had(&others, "x").await?;
     assert!(!guard.is_held(), "two hold at once");
@@ -122,7 +122,7 @@ async fn a_member_that_only_reads_grants_nothing() -> Result<()> {
     let reader = ensemble.follower().await?;
     let url = ensemble.members[reader].url();
     let locks = locks(&url).await?;
-    let guard = locks.lock("x").acquire().await?;
+    let guard = had(&locks, "x").await?;
     for (number, member) in ensemble.members.iter().enumerate() {
         if number != reader {
             member.kill().await?;
@@ -149,7 +149,7 @@ async fn a_member_that_only_reads_grants_nothing() -> Result<()> {
 async fn nothing_is_left_once_a_lost_quorum_is_back() -> Result<()> {
     let ensemble = ensemble().await?;
     let locks = locks(&ensemble.url()).await?;
-    let guard = locks.lock("x").acquire().await?;
+    let guard = had(&locks, "x").await?;
     let neighbour = locks.lock("neighbour").acquire().await?;
     let survivor = ensemble.follower().await?;
     for (number, member) in ensemble.members.iter().enumerate() {

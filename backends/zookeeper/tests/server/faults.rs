@@ -6,7 +6,7 @@ use anyhow::Result;
 use distlock_core::Loss;
 use tokio::time::{sleep, timeout};
 
-use crate::{LONG, SOON, TTL, acquired, locks, nodes_become, operator, server, waiting};
+use crate::{AT_ONCE, LONG, SOON, TTL, acquired, locks, nodes_become, operator, server, waiting};
 
 #[tokio::test]
 async fn a_hold_and_a_place_in_line_outlive_a_server_that_comes_back() -> Result<()> {
@@ -84,7 +84,7 @@ async fn nothing_is_left_of_one_that_gave_up_while_the_server_was_stopped() -> R
     let later = locks.lock("y").ttl(LONG).acquire();
     timeout(SOON, later).await??.release().await?;
     // Long before the next heartbeat, which would find what is left.
-    timeout(LONG / 8, nodes_become(&operator, "x", 0)).await??;
+    timeout(AT_ONCE, nodes_become(&operator, "x", 0)).await??;
     assert!(neighbour.is_held());
     Ok(())
 }

@@ -7,7 +7,9 @@ use distlock_core::{Loss, Moment};
 use distlock_testbed::Way;
 use tokio::time::{sleep, timeout};
 
-use crate::{LONG, SOON, TTL, acquired, locks, nodes, nodes_become, operator, server, waiting};
+use crate::{
+    AT_ONCE, LONG, SOON, TTL, acquired, locks, nodes, nodes_become, operator, server, waiting,
+};
 
 #[tokio::test]
 async fn a_silent_network_ends_a_hold_in_time_and_another_gets_it() -> Result<()> {
@@ -113,7 +115,7 @@ async fn nothing_is_left_of_one_that_gave_up_before_the_answer_was_lost() -> Res
     proxy.cut().await?;
     proxy.heal().await?;
     // Long before the next heartbeat, which would find what is left.
-    timeout(LONG / 8, nodes_become(&operator, "x", 0)).await??;
+    timeout(AT_ONCE, nodes_become(&operator, "x", 0)).await??;
     assert!(neighbour.is_held());
     Ok(())
 }

@@ -10,7 +10,8 @@ use distlock_zookeeper::zookeeper_client::{Acls, CreateMode};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    LONG, SOON, TTL, acquired, backend, locks, nodes, nodes_become, operator, server, waiting,
+    AT_ONCE, LONG, SOON, TTL, acquired, backend, locks, nodes, nodes_become, operator, server,
+    waiting,
 };
 
 /// Waits until the server watches so many nodes for its clients.
@@ -58,7 +59,7 @@ async fn a_node_that_an_operator_removes_is_a_loss_at_once() -> Result<()> {
     operator
         .delete(&nodes(&operator, "x").await?[0], None)
         .await?;
-    assert_eq!(timeout(LONG / 10, guard.lost()).await?, Loss::Revoked);
+    assert_eq!(timeout(AT_ONCE, guard.lost()).await?, Loss::Revoked);
     let next = timeout(SOON, locks.lock("x").acquire()).await??;
     assert!(next.token() > guard.token());
     Ok(())
@@ -77,7 +78,7 @@ async fn a_session_that_an_operator_ends_is_a_loss_at_once() -> Result<()> {
     let number = u64::from_str_radix(sessions.first().context("a session")?, 16)?;
     server.end_session(number.cast_signed()).await?;
     for guard in &guards {
-        assert_eq!(timeout(LONG / 10, guard.lost()).await?, Loss::Revoked);
+        assert_eq!(timeout(AT_ONCE, guard.lost()).await?, Loss::Revoked);
     }
     let next = timeout(SOON, locks.lock("x").acquire()).await??;
     assert!(next.token() > guards[0].token());
@@ -134,7 +135,7 @@ async fn the_command_line_shows_and_breaks_a_lock() -> Result<()> {
     let number = format!("cZxid = {:#x}", guard.token().number());
     assert!(shown.contains(&number), "{shown}");
     server.command(&["delete", &node]).await?;
-    assert_eq!(timeout(LONG / 10, guard.lost()).await?, Loss::Revoked);
+    assert_eq!(timeout(AT_ONCE, guard.lost()).await?, Loss::Revoked);
     Ok(())
 }
 
@@ -151,7 +152,7 @@ async fn a_node_that_was_written_to_is_still_watched() -> Result<()> {
     assert!(guard.is_held());
     assert_eq!(locks.inspect("x").await?.holders[0].label, None);
     operator.delete(node, None).await?;
-    assert_eq!(timeout(LONG / 10, guard.lost()).await?, Loss::Revoked);
+    assert_eq!(timeout(AT_ONCE, guard.lost()).await?, Loss::Revoked);
     Ok(())
 }
 
@@ -332,7 +333,7 @@ async fn whoever_of_the_holders_goes_the_next_permit_is_had_at_once() -> Result<
         let next = tokio::spawn(semaphore.acquire());
         waiting(&locks, &name, 1).await?;
         holders.remove(leaving).release().await?;
-        timeout(LONG / 10, next).await???.release().await?;
+        timeout(AT_ONCE, next).await???.release().await?;
     }
     Ok(())
 }

@@ -16,12 +16,14 @@ use crate::steps::cargo;
 const AT_ONCE: usize = 2;
 
 /// What has clusters of etcd or ZooKeeper, most of all where it breaks them, runs by itself: one that
-/// gets no processor time for a second votes its leader out.
-const ALONE: [&str; 4] = [
+/// gets no processor time for a second votes its leader out. So does torture, which judges what takes
+/// time only while the machine is quiet.
+const ALONE: [&str; 5] = [
     "backends/etcd/tests/conformance_cluster.rs",
     "backends/etcd/tests/server/",
     "backends/zookeeper/tests/conformance_ensemble.rs",
     "backends/zookeeper/tests/server/",
+    "torture/tests/stores.rs",
 ];
 
 /// How many tests each runs at once, if it does not decide that itself: they wait as well.

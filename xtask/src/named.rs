@@ -7,21 +7,22 @@ use std::path::Path;
 use crate::root;
 
 /// Where tests are named, in the last column of tables.
-const PAGE: &str = "docs/failures.md";
+const PAGES: [&str; 2] = ["docs/failures.md", "docs/reliability.md"];
 
 /// An error that names those that are nowhere.
 pub(crate) fn exist() -> Result<(), String> {
-    let page = fs::read_to_string(root().join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))?;
     let mut sources = String::new();
     collect(root(), &mut sources).map_err(|error| error.to_string())?;
-    let missing: Vec<_> = named(&page)
-        .into_iter()
-        .filter(|name| !sources.contains(&format!("fn {name}(")))
-        .collect();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(format!("{PAGE} names tests that are nowhere: {missing:?}")),
+    for page in PAGES {
+        let text = fs::read_to_string(root().join(page));
+        let text = text.map_err(|error| format!("{page}: {error}"))?;
+        let mut missing = named(&text);
+        missing.retain(|name| !sources.contains(&format!("fn {name}(")));
+        if !missing.is_empty() {
+            return Err(format!("{page} names tests that are nowhere: {missing:?}"));
+        }
     }
+    Ok(())
 }
 
 /// The last parts of names such as `faults::a_killed_server_is_told`.

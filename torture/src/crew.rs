@@ -111,10 +111,12 @@ impl Crew {
     /// Kills the worker of a slot, and starts another a while later.
     pub(crate) async fn kill(&self, slot: usize, later: Duration) -> Result<()> {
         if let Some(worker) = self.slots[slot].lock().await.take() {
-            worker.body.kill().await?;
+            // Before it is done: the store, and with it another client, may know sooner than this
+            // process.
             self.recorder.record(What::Killed {
                 client: worker.client,
             })?;
+            worker.body.kill().await?;
             // It may have been writing; if not even begun, there is no file.
             if worker.history.exists() {
                 cut_torn_line(&worker.history)?;

@@ -96,7 +96,7 @@ pub enum What {
     Paused { client: u32 },
     /// It may run again.
     Resumed { client: u32 },
-    /// It has been killed, and cleans nothing up.
+    /// It is killed, from now on or soon, and cleans nothing up.
     Killed { client: u32 },
     /// It has ended, and all that it had is released.
     Ended { client: u32 },

@@ -142,9 +142,16 @@ impl<'a> Op<'a> {
 
     /// The latest time of which it is known that the store had the hold then or later, and what
     /// shows it.
-    pub(super) fn proven(&self) -> Option<Stamp> {
+    pub(super) fn proven(&self, facts: &Facts<'_>) -> Option<Stamp> {
         let released = match (self.releasing, self.released) {
-            (Some(releasing), Some((_, Release::Done))) => Some(releasing),
+            // One whose first answer is lost is asked for again, and told as done whatever that
+            // finds: nothing, if the store has forgotten.
+            (Some(releasing), Some((released, Release::Done)))
+                if facts.was_well(self.client, releasing.at, released.at)
+                    || !facts.may_have_forgotten(self.invoked.at, released.at) =>
+            {
+                Some(releasing)
+            }
             _ => None,
         };
         // A guard is valid for no longer than a TTL from when the store last heard of it.

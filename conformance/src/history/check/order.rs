@@ -21,7 +21,7 @@ use super::{Promise, Verdict};
 /// Second, what is excused: where there may have been two stores, of which neither knew the holders
 /// of the other. For their tokens there is no excuse.
 pub(super) fn check(facts: &Facts<'_>) -> (Vec<Verdict>, Vec<Verdict>) {
-    let found = facts.names().flat_map(|ops| check_name(&ops));
+    let found = facts.names().flat_map(|ops| check_name(&ops, facts));
     let is_excused = |verdict: &Verdict| {
         let at = |event: &usize| facts.events[*event].at;
         let times = || verdict.events.iter().map(at);
@@ -52,21 +52,21 @@ struct Look {
     found: Vec<Verdict>,
 }
 
-fn check_name(ops: &[&Op<'_>]) -> Vec<Verdict> {
+fn check_name(ops: &[&Op<'_>], facts: &Facts<'_>) -> Vec<Verdict> {
     let granted = |op: &&&Op<'_>| op.granted().is_some();
     let mut grants: Vec<_> = ops.iter().filter(granted).collect();
     grants.sort_by_key(|op| op.granted().map(|(_, token)| token));
     let mut look = Look::default();
     for op in grants {
         if let Some((answered, token)) = op.granted() {
-            look.grant(op, answered, token);
+            look.grant(op, answered, token, facts);
         }
     }
     look.found
 }
 
 impl Look {
-    fn grant(&mut self, op: &Op<'_>, answered: Stamp, token: u64) {
+    fn grant(&mut self, op: &Op<'_>, answered: Stamp, token: u64, facts: &Facts<'_>) {
         let begins = Bound {
             at: op.invoked.at,
             op: op.id,
@@ -112,12 +112,12 @@ impl Look {
         }
         let point = Some(begins).max(order).max(beside_at).unwrap_or(begins);
         self.last = Some((point, token));
-        self.hold(op, point);
+        self.hold(op, op.proven(facts), point);
     }
 
     /// The grant was at that point, and lasted as long as is known.
-    fn hold(&mut self, op: &Op<'_>, point: Bound) {
-        let proven = op.proven().filter(|proven| proven.at > point.at);
+    fn hold(&mut self, op: &Op<'_>, proven: Option<Stamp>, point: Bound) {
+        let proven = proven.filter(|proven| proven.at > point.at);
         let until = Bound {
             at: proven.map_or(point.at, |proven| proven.at),
             op: op.id,

@@ -60,10 +60,32 @@ fn who_has_released_late_held_until_then() {
     assert_eq!(broken(&together(&[&first(305), &second])), []);
 }
 
+/// It may have been asked for twice, and have found nothing the second time.
+#[test]
+fn a_release_to_a_store_that_has_forgotten_proves_nothing() {
+    let first = [
+        (0, invoked(1, 1, Exclusive)),
+        (10, granted(1, 10, 100)),
+        (400, What::Releasing { op: 1 }),
+        (440, What::Released { op: 1 }),
+    ];
+    let second = whole(2, 2, Exclusive, 20, 300, 600);
+    let broken_by = |effect| {
+        let trouble = [(200, fault(effect)), (250, What::FaultEnded { fault: 1 })];
+        let mut events = together(&[&first, &second, &trouble]);
+        events.sort_by_key(|(at, _)| *at);
+        broken(&events)
+    };
+    assert_eq!(broken_by(Effect::Disturbs), [Promise::Exclusion]);
+    assert_eq!(broken_by(Effect::Forgets), []);
+}
+
 #[test]
 fn who_holds_in_another_store_is_no_excuse_for_a_token() {
     let split = |effect| [(100, fault(effect)), (150, What::FaultEnded { fault: 1 })];
-    let first = whole(1, 1, Exclusive, 10, 0, 700);
+    // Renewed after the second had been granted the lock.
+    let mut first = whole(1, 1, Exclusive, 10, 0, 700);
+    first.insert(2, (650, valid(1, 1990)));
     let beside = |effect, token| {
         let second = whole(2, 2, Exclusive, token, 200, 600);
         checked(&together(&[&split(effect), &first, &second]))

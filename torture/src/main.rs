@@ -4,6 +4,7 @@
 //! locks protect; then it breaks things. What is broken when and what the workers do follows from a
 //! seed, as far as machines can be made to repeat themselves.
 
+mod bar;
 mod bed;
 mod client;
 mod crew;

@@ -12,7 +12,7 @@ pub(crate) struct Options {
     /// `memory`, `sqlite`, `redis`, `postgres`, `etcd` or `zookeeper`
     #[arg(
         long,
-        required_unless_present = "check",
+        required_unless_present_any = ["check", "release_bar"],
         default_value = "",
         hide_default_value = true
     )]
@@ -23,9 +23,9 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) topology: Option<String>,
 
-    /// For how long things are broken
-    #[arg(long = "seconds", default_value = "60", value_parser = seconds)]
-    pub(crate) length: Duration,
+    /// For how long things are broken: 60 by default, and 12 in each run of a release's
+    #[arg(long = "seconds", value_parser = seconds)]
+    length: Option<Duration>,
 
     /// From which all is drawn; another each time by default
     #[arg(long, default_value_t = fastrand::u64(..1_000_000), hide_default_value = true)]
@@ -50,6 +50,24 @@ pub(crate) struct Options {
     /// Check and draw the history in this folder, instead of making one
     #[arg(long, value_name = "DIR")]
     pub(crate) check: Option<PathBuf>,
+
+    /// Make many runs, as before a release, of all stores and topologies, or of those that `--store`
+    /// and `--topology` name, with seeds from `--seed` on; then print tables of what came of them.
+    /// Histories are kept of those that break a promise
+    #[arg(long)]
+    pub(crate) release_bar: bool,
+
+    /// How many of each that is
+    #[arg(long, default_value_t = 300, requires = "release_bar")]
+    pub(crate) runs: u64,
+}
+
+impl Options {
+    /// For how long things are broken.
+    pub(crate) fn length(&self) -> Duration {
+        let usual = if self.release_bar { 12 } else { 60 };
+        self.length.unwrap_or(Duration::from_secs(usual))
+    }
 }
 
 fn seconds(value: &str) -> Result<Duration, std::num::ParseIntError> {

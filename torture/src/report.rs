@@ -1,5 +1,6 @@
 //! What came of it.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,18 +17,43 @@ const HANDOVERS: usize = 20;
 /// How many verdicts are printed.
 const SHOWN: usize = 20;
 
+/// What a history comes to.
+pub(crate) struct Judgement {
+    pub(crate) findings: Findings,
+    pub(crate) outcome: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Kept,
+    Broken,
+    Inconclusive,
+}
+
 /// Checks the history in a folder, tells what it says, and draws it.
 pub(crate) fn judge(folder: &Path) -> Result<ExitCode> {
-    let terms = fs::read(folder.join("terms.json")).context("the terms of the history")?;
-    let terms: Terms = serde_json::from_slice(&terms)?;
     let history = History::read(folder)?;
-    let findings = check(&history, &terms)?;
+    let Judgement { findings, outcome } = judged(&history, folder)?;
     let picture = folder.join("history.html");
     fs::write(&picture, picture::draw(&history, &findings)?)?;
     println!("{}", findings.figures);
     tell(&history, &findings);
     println!("picture: {}", picture.display());
-    Ok(verdict(&findings))
+    println!("{outcome}");
+    Ok(outcome.code().into())
+}
+
+/// Checks the history in a folder.
+pub(crate) fn judgement(folder: &Path) -> Result<Judgement> {
+    judged(&History::read(folder)?, folder)
+}
+
+fn judged(history: &History, folder: &Path) -> Result<Judgement> {
+    let terms = fs::read(folder.join("terms.json")).context("the terms of the history")?;
+    let terms: Terms = serde_json::from_slice(&terms)?;
+    let findings = check(history, &terms)?;
+    let outcome = Outcome::of(&findings);
+    Ok(Judgement { findings, outcome })
 }
 
 fn tell(history: &History, findings: &Findings) {
@@ -50,22 +76,40 @@ fn tell(history: &History, findings: &Findings) {
         }
     }
     if findings.violations.len() > SHOWN {
-        println!("… and {} more", findings.violations.len() - SHOWN);
+        println!("… of {} violations", findings.violations.len());
     }
 }
 
-fn verdict(findings: &Findings) -> ExitCode {
-    let Figures {
-        grants, handovers, ..
-    } = findings.figures;
-    if !findings.violations.is_empty() {
-        println!("BROKEN: {} violations", findings.violations.len());
-        return ExitCode::FAILURE;
+impl Outcome {
+    fn of(findings: &Findings) -> Self {
+        let Figures {
+            grants, handovers, ..
+        } = findings.figures;
+        if !findings.violations.is_empty() {
+            Self::Broken
+        } else if grants < GRANTS || handovers < HANDOVERS {
+            Self::Inconclusive
+        } else {
+            Self::Kept
+        }
     }
-    if grants < GRANTS || handovers < HANDOVERS {
-        println!("INCONCLUSIVE: too little happened");
-        return ExitCode::from(2);
+
+    /// The exit status that tells it.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Kept => 0,
+            Self::Broken => 1,
+            Self::Inconclusive => 2,
+        }
     }
-    println!("every promise was kept");
-    ExitCode::SUCCESS
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kept => "every promise was kept",
+            Self::Broken => "BROKEN",
+            Self::Inconclusive => "INCONCLUSIVE: too little happened",
+        })
+    }
 }

@@ -18,7 +18,7 @@ use crate::crew::{Crew, Way};
 use crate::here::Here;
 use crate::nemesis::{self, OfStore};
 use crate::options::Options;
-use crate::{observer, register, report, stalls};
+use crate::{bar, observer, register, report, stalls};
 
 /// How often the progress is told.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -27,11 +27,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(folder) = &options.check {
         return report::judge(folder);
     }
+    if options.release_bar {
+        return bar::run(options);
+    }
     let folder = folder(options)?;
     println!(
         "seed {}, {:.0?}, history in {}",
         options.seed,
-        options.length,
+        options.length(),
         folder.display()
     );
     let runtime = tokio::runtime::Runtime::new()?;
@@ -120,7 +123,7 @@ async fn clients(bed: &Bed, options: &Options) -> Result<(Way, Locks)> {
 /// Breaks things for as long as was asked, and tells how far that is.
 async fn rage(of_store: &OfStore<'_>, crew: &Crew, options: &Options) -> Result<()> {
     let began = Instant::now();
-    let until = began + options.length;
+    let until = began + options.length();
     let mut chance = Rng::with_seed(options.seed);
     let both = async {
         tokio::try_join!(

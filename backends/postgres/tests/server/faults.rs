@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -363,38 +365,53 @@ async fn nothing_is_left_of_clients_that_have_gone() -> Result<()> {
     Ok(())
 }
 
-/// Of what a client did while its store was killed, each hold ends in time and nothing stands for
-/// longer than the TTL.
 #[tokio::test]
 async fn restarts_in_the_midst_of_work_never_yield_two_holders() -> Result<()> {
     let server = server().await?;
+    let (granted, is_over) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
     let mut working = tokio::task::JoinSet::new();
-    let until = Instant::now() + 2 * TTL;
     for _ in 0..4 {
         let locks = locks(&server.url()).await?;
+        let (granted, is_over) = (Arc::clone(&granted), Arc::clone(&is_over));
         working.spawn(async move {
-            let mut tokens = Vec::new();
-            while Instant::now() < until {
+            let mut holds = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
                 let Ok(guard) = locks.lock("a").acquire_within(TTL / 2).await else {
                     continue;
                 };
-                tokens.push(guard.token());
+                let from = Instant::now();
+                granted.fetch_add(1, Ordering::Relaxed);
                 sleep(Duration::from_millis(3)).await;
-                drop(guard);
+                let now = Instant::now();
+                let to = if guard.is_held() { now } else { from };
+                holds.push((guard.token(), from, to));
             }
-            tokens
+            holds
         });
     }
-    while Instant::now() < until {
-        sleep(TTL / 4).await;
+    for _ in 0..6 {
+        let enough = granted.load(Ordering::Relaxed) + 20;
+        let work = async {
+            while granted.load(Ordering::Relaxed) < enough {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(SOON, work).await.context("too few are let in")?;
         server.kill().await?;
         server.start().await?;
     }
-    let mut tokens: Vec<_> = timeout(SOON, working.join_all()).await?.concat();
-    let count = tokens.len();
-    tokens.sort_unstable();
-    tokens.dedup();
-    assert_eq!(tokens.len(), count, "a token twice");
-    assert!(count > 20, "{count} grants in all");
+    is_over.store(true, Ordering::Relaxed);
+    let mut holds: Vec<_> = timeout(SOON, working.join_all()).await?.concat();
+    holds.sort_unstable();
+    for pair in holds.windows(2) {
+        let [(token, _, to), (next, from, _)] = pair else {
+            continue;
+        };
+        assert!(token < next, "{token} twice");
+        assert!(to <= from, "{token} and {next} at once");
+    }
     Ok(())
 }

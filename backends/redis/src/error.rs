@@ -109,6 +109,11 @@ fn of_code(code: &str) -> (ErrorKind, &'static str) {
             "a key of this lock holds something else, which was left as it is; \
              use another namespace",
         ),
+        "damaged" => (
+            ErrorKind::Unexpected,
+            "what is stored of this lock is damaged, and was left as it is; delete its keys once \
+             nobody holds it",
+        ),
         "MISCONF" | "NOREPLICAS" => (
             ErrorKind::Unavailable,
             "the server takes no writes, since it cannot save or replicate them",
@@ -132,7 +137,7 @@ fn of_code(code: &str) -> (ErrorKind, &'static str) {
 
 /// The error's code, which older servers hide in the text when a script was running.
 fn code(error: &RedisError) -> &str {
-    const IN_TEXT: [(&str, &str); 8] = [
+    const IN_TEXT: [(&str, &str); 10] = [
         ("cluster support disabled", "no cluster"),
         ("user executing the script can't run", "NOPERM"),
         ("NOPERM ", "NOPERM"),
@@ -141,6 +146,9 @@ fn code(error: &RedisError) -> &str {
         ("READONLY ", "READONLY"),
         ("MISCONF ", "MISCONF"),
         ("NOREPLICAS ", "NOREPLICAS"),
+        // What a script says, or Lua: "attempt to perform arithmetic on a nil value".
+        ("used up or damaged", "damaged"),
+        ("attempt to ", "damaged"),
     ];
     let code = error.code().unwrap_or_default();
     let text = error.detail().unwrap_or_default();

@@ -180,3 +180,34 @@ async fn one_name_is_not_in_the_way_of_another() -> Result<()> {
     }
     Ok(())
 }
+
+/// Who comes is told, and whoever stands there goes on.
+#[tokio::test]
+async fn a_damaged_entry_is_told_and_left_alone() -> Result<()> {
+    let server = server().await?;
+    let mut client = server.client().await?;
+    let (one, other) = (locks(&server.url()).await?, locks(&server.url()).await?);
+    let guard = one.lock("a").acquire().await?;
+    let (key, _) = keys(&mut client, "a").await?.remove(0);
+    let keeping = PutOptions::new().with_ignore_lease();
+    client.put(key, "damaged", Some(keeping)).await?;
+    for error in [
+        other.lock("a").try_acquire().await.err(),
+        other.inspect("a").await.err(),
+    ] {
+        let error = error.context("it is not told")?;
+        assert_eq!(error.kind(), ErrorKind::Unexpected, "{error}");
+        assert!(error.to_string().contains("something else"), "{error}");
+    }
+    assert_eq!(keys(&mut client, "a").await?.len(), 1);
+    assert!(guard.is_held());
+    guard.release().await?;
+    locks(&server.url())
+        .await?
+        .lock("a")
+        .acquire()
+        .await?
+        .release()
+        .await?;
+    Ok(())
+}

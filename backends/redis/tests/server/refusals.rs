@@ -1,7 +1,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use distlock_core::backend::{Attempt, Backend, ClaimRequest, Patience, Released};
 use distlock_core::{Error, ErrorKind, Mode, Name, Ttl};
 use distlock_redis::RedisBackend;
@@ -139,6 +139,51 @@ async fn a_key_of_something_else_is_left_as_it_is() -> Result<()> {
         let () = server.command(&["DEL", key]).await?;
     }
     held.release().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_told_and_left_as_it_is() -> Result<()> {
+    const RECORD: &str = "distlock:{x}";
+    let server = Server::started(Redis::new()).await?;
+    let url = server.url();
+    let client = || locks(&url);
+    let start = "1700000000000000 9000000000000000";
+    let id = "0123456789abcdef".repeat(2);
+    for head in [
+        String::new(),
+        "something else".to_owned(),
+        "x".repeat(200),
+        start[..16].to_owned(),
+        format!("{start} "),
+        format!("{start} {id}"),
+        format!("{start} {id} 1700000000000000 long exclusive"),
+        format!("{start} *"),
+        format!("{start} * soon exclusive 1 0 "),
+        format!("{start} * 9000000000000000 exclusive one none "),
+        format!("{start} * 1 exclusive"),
+    ] {
+        let () = server.command(&["HSET", RECORD, "head", &head]).await?;
+        // Each of a client of its own, as none knows what came of what it asked before.
+        for error in [
+            client().await?.lock("x").acquire().await.err(),
+            client().await?.lock("x").try_acquire().await.err(),
+            client().await?.rw_lock("x").read().await.err(),
+        ] {
+            let error = error.with_context(|| format!("`{head}` is not told"))?;
+            assert_told(&error, ErrorKind::Unexpected, "damaged");
+        }
+        // Who only looks may see nobody.
+        if let Err(error) = client().await?.inspect("x").await {
+            assert_told(&error, ErrorKind::Unexpected, "damaged");
+        }
+        let left: String = server.command(&["HGET", RECORD, "head"]).await?;
+        assert_eq!(left, head);
+        let keys: Vec<String> = server.command(&["KEYS", "*"]).await?;
+        assert_eq!(keys, [RECORD]);
+        let () = server.command(&["DEL", RECORD]).await?;
+    }
+    client().await?.lock("x").acquire().await?.release().await?;
     Ok(())
 }
 

@@ -159,6 +159,16 @@ impl<'a> Facts<'a> {
         killed.into_iter().chain(paused).min()
     }
 
+    /// When the client heard nothing between these times.
+    pub(super) fn deaf(&self, client: u32, from: Duration, to: Duration) -> Vec<Span> {
+        let Some(client) = self.clients.get(&client) else {
+            return Vec::new();
+        };
+        let killed = client.killed.map(|stamp| Span { from: stamp.at, to });
+        let killed = killed.filter(|killed| (from..=to).contains(&killed.from));
+        client.paused.parts(from, to).chain(killed).collect()
+    }
+
     /// When the client was not paused between these times.
     pub(super) fn awake(&self, client: u32, from: Duration, to: Duration) -> Vec<Span> {
         match self.clients.get(&client) {

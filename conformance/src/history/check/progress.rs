@@ -121,16 +121,12 @@ fn may_hold(op: &Op<'_>, facts: &Facts<'_>) -> Vec<Span> {
     let dies = op.ttl + terms.slack;
     // Of one that has stopped the store hears nothing any more. What it has not heard of for so
     // long is gone.
-    let stopped = |from, to| {
+    let until = |from, to| {
         let stopped = facts.stopped(op.client, from, to, dies);
-        stopped.map(|from| Span {
+        Span {
             from,
-            to: from + dies,
-        })
-    };
-    let until = |from, to| Span {
-        from,
-        to: stopped(from, to).map_or(to, |stopped| stopped.to.min(to)),
+            to: stopped.map_or(to, |stopped| to.min(stopped + dies)),
+        }
     };
     let held = op.answered.map(|(Stamp { at, .. }, answer)| match answer {
         Answer::Granted { .. } if op.wish == Wish::Try => until(op.invoked.at, let_go(op, facts)),
@@ -142,7 +138,11 @@ fn may_hold(op: &Op<'_>, facts: &Facts<'_>) -> Vec<Span> {
     });
     // One that stops while it waits may be granted what it waits for.
     let answered = op.answered.map_or(facts.end, |(stamp, _)| stamp.at);
-    let unheard = stopped(op.invoked.at, answered);
+    let unheard = facts.deaf(op.client, op.invoked.at, answered).into_iter();
+    let unheard = unheard.map(|Span { from, to }| Span {
+        from,
+        to: to.min(from + dies),
+    });
     held.into_iter().chain(unheard).collect()
 }
 

@@ -43,6 +43,18 @@ impl Spans {
         within.find(|span| span.to - span.from > than)
     }
 
+    /// What is covered between these two.
+    pub(super) fn parts(&self, from: Duration, to: Duration) -> impl Iterator<Item = Span> {
+        let next = self.0.partition_point(|span| span.to < from);
+        let within = self.0[next..]
+            .iter()
+            .take_while(move |span| span.from <= to);
+        within.map(move |span| Span {
+            from: span.from.max(from),
+            to: span.to.min(to),
+        })
+    }
+
     /// What is not covered between these two.
     pub(super) fn gaps(&self, from: Duration, to: Duration) -> Vec<Span> {
         let next = self.0.partition_point(|span| span.to < from);

@@ -200,6 +200,30 @@ fn a_place_of_the_dead_that_is_granted_blocks_for_no_longer_than_a_hold() {
 }
 
 #[test]
+fn a_waiter_that_is_paused_may_be_granted_what_it_has_not_heard_of() {
+    // It stops twice, for less than the TTL; the second time, its turn has come.
+    let events = |paused| {
+        together(&[
+            &whole(1, 1, Exclusive, 10, 0, 2000),
+            &[
+                (20, invoked(2, 2, Exclusive)),
+                (30, invoked(3, 3, Exclusive)),
+                (100, What::Paused { client: 2 }),
+                (1500, What::Resumed { client: 2 }),
+                (3600, granted(3, 30, 1900)),
+                (3610, What::Resumed { client: 2 }),
+                (3620, What::Dropped { op: 3 }),
+                (3630, granted(2, 40, 1900)),
+                (3640, What::Dropped { op: 2 }),
+            ],
+            &[(paused, What::Paused { client: 2 })],
+        ])
+    };
+    assert_eq!(broken(&events(1900)), []);
+    assert_eq!(broken(&events(3400)), [Promise::Takeover]);
+}
+
+#[test]
 fn who_was_paused_while_it_waited_holds_what_it_is_granted_then() {
     let events = |released| {
         [

@@ -11,6 +11,9 @@ pub(crate) fn run() -> ExitCode {
     let mut steps = Steps::begin();
     steps.run(&mut cargo("fmt --all --check"));
     steps.run(&mut cargo(
+        "fmt --all --check --manifest-path peers/Cargo.toml",
+    ));
+    steps.run(&mut cargo(
         "clippy --workspace --all-targets --all-features -- -D warnings",
     ));
     steps.run(cargo("doc --workspace --no-deps --all-features").env("RUSTDOCFLAGS", "-D warnings"));

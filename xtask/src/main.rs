@@ -33,11 +33,13 @@ Commands:
   torture   Long random work on a real store that fails, every event recorded, checked and drawn:
             `--store redis --topology cluster --seconds 600 --seed 1 --out DIR`
   bench     What locks cost beside the bare commands of the same client; `--store redis`, say
+  peers     Show what other lock crates do that they should not. With names, these only; `--list`
+            prints the names
   servers   `up` starts one of each server, and prints where they are, until Ctrl-C
   help      Print this
 
-`simulate`, `torture` and `bench` take more options: `--help` after one of them prints them. All
-steps of a command are taken, also after one has failed; the exit status is then 1.
+`simulate`, `torture`, `bench` and `peers` take more options: `--help` after one of them prints
+them. All steps of a command are taken, also after one has failed; the exit status is then 1.
 ";
 
 fn main() -> ExitCode {
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         ["simulate", ref options @ ..] => Box::new(move || simulate(options)),
         ["torture", ref options @ ..] => Box::new(move || torture(options)),
         ["bench", ref options @ ..] => Box::new(move || bench(options)),
+        ["peers", ref options @ ..] => Box::new(move || peers(options)),
         ["servers", "up"] => Box::new(servers::up),
         [] => return misused("a command is missing"),
         ["test" | "check" | "fix" | "examples", extra, ..] => {
@@ -121,9 +124,22 @@ fn bench(options: &[&str]) -> ExitCode {
     steps.end()
 }
 
-/// Whoever asks for help needs none of them.
+/// What is shown itself checks its options.
+fn peers(options: &[&str]) -> ExitCode {
+    let mut steps = Steps::begin();
+    meet_servers(&mut steps, options);
+    needs::meet(&mut steps, &[needs::OPENSSL]);
+    let mut peers = cargo("run --quiet --manifest-path peers/Cargo.toml --package peers-holes --");
+    steps.run(peers.args(options));
+    steps.end()
+}
+
+/// Whoever asks for help, or for a list, needs none of them.
 fn meet_servers(steps: &mut Steps, options: &[&str]) {
-    if !options.contains(&"--help") {
+    if !options
+        .iter()
+        .any(|option| ["--help", "--list"].contains(option))
+    {
         needs::meet(steps, needs::SERVERS);
     }
 }

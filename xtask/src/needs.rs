@@ -84,6 +84,15 @@ const PROTOC: Need = Need {
     elsewhere: "install the Protocol Buffers compiler; `protoc`, or PROTOC, must name its program",
 };
 
+/// What the other lock crates need beside the servers.
+pub(crate) const OPENSSL: Need = Need {
+    what: "OpenSSL",
+    why: "clients of other lock crates are linked with it",
+    probe: finds_openssl,
+    apt: &["libssl-dev", "pkg-config"],
+    elsewhere: "install the headers of OpenSSL; `pkg-config`, or OPENSSL_DIR, must find them",
+};
+
 const ZOOKEEPER: Need = Need {
     what: "ZooKeeper",
     why: "the tests start it and break it",
@@ -201,6 +210,15 @@ fn finds_postgres() -> Result<(), String> {
             .unwrap_or_else(|| "postgres".into()),
     };
     runs(program.into())
+}
+
+fn finds_openssl() -> Result<(), String> {
+    let mut find = Command::new("pkg-config");
+    if env::var_os("OPENSSL_DIR").is_some() || succeeds(find.args(["--exists", "openssl"])) {
+        Ok(())
+    } else {
+        Err("`pkg-config --exists openssl` does not find it".to_owned())
+    }
 }
 
 /// Debian's package puts it where `testbed` looks.

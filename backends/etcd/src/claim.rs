@@ -8,10 +8,9 @@ use distlock_core::backend::{
 };
 use distlock_core::session::{Member, Session, Sessions};
 use distlock_core::{Deadline, Error, Mode, Result};
-use etcd_client::{Txn, TxnResponse};
 use tokio::time::timeout;
 
-use crate::error::unavailable;
+use crate::error::{self, unavailable};
 use crate::keys::Keys;
 use crate::lease::Leases;
 use crate::line::{Details, Position};
@@ -19,6 +18,7 @@ use crate::places::Place;
 use crate::requests::{self, Outcome};
 use crate::seat::Seat;
 use crate::watches::Listening;
+use crate::write::{Put, Write, Written};
 
 /// A claim on a name in etcd: a key under a lease of its client.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Standing {
     }
 }
 
-type Putting = Pin<Box<dyn Future<Output = Result<TxnResponse, etcd_client::Error>> + Send>>;
+type Putting = Pin<Box<dyn Future<Output = Result<Written>> + Send>>;
 
 impl EtcdClaim {
     pub(crate) fn new(sessions: &Arc<Sessions<Leases>>, request: ClaimRequest) -> Self {
@@ -155,7 +155,7 @@ impl EtcdClaim {
                 return Ok(());
             }
         }
-        let join = requests::join(&self.keys, seat.key(), &self.value, self.lease()?);
+        let join = Write::Join(self.entry(&seat)?);
         let line = self.put(join, by).await?.line;
         if let Some(position) = line.position(seat.key().as_bytes()) {
             seat.has_found(position);
@@ -179,13 +179,7 @@ impl EtcdClaim {
         loop {
             let seat = self.seat()?;
             seat.looks();
-            let put = requests::put_if_none_since(
-                latest,
-                &self.keys,
-                seat.key(),
-                &self.value,
-                self.lease()?,
-            );
+            let put = Write::Try(self.entry(&seat)?, latest);
             let Outcome {
                 is_done,
                 revision,
@@ -222,18 +216,17 @@ impl EtcdClaim {
 
     /// Has the key put, if the conditions are met. What is not answered in time is kept: it may yet
     /// be done.
-    async fn put(&mut self, put: Txn, by: Deadline) -> Result<Outcome> {
+    async fn put(&mut self, put: Write, by: Deadline) -> Result<Outcome> {
         let link = Arc::clone(&self.sessions.store().link);
         let _turn = link.turn(by).await?;
         let connection = by.bound(link.connection()).await?;
-        let mut kv = connection.kv.clone();
-        let mut putting: Putting = Box::pin(async move { kv.txn(put).await });
+        let mut putting: Putting = Box::pin(connection.writes.clone().write(put, by));
         let answer = link.answer(&connection, &mut putting, by).await;
         let standing = self.standing.as_mut().ok_or_else(over)?;
         // A server may say that something timed out, and do it later.
         standing.is_answered &= matches!(answer, Ok(Ok(_)));
         match answer {
-            Ok(Err(error)) if requests::is_of_no_lease(&error) => {
+            Ok(Err(error)) if error::is_of_no_lease(&error) => {
                 standing.member.session().has_ended();
                 Err(over())
             }
@@ -279,7 +272,8 @@ impl EtcdClaim {
             Some(_) => None,
             None => self.shown(&seat, by).await?,
         };
-        let removed = requests::delete(&self.sessions.store().link, seat.key(), by).await;
+        let link = &self.sessions.store().link;
+        let removed = requests::delete(link, &self.keys.name, seat.key(), by).await;
         if let Some(standing) = &mut self.standing {
             standing.is_answered &= removed.is_ok();
             if standing.is_answered {
@@ -304,9 +298,15 @@ impl EtcdClaim {
         Ok(Arc::clone(&standing.seat))
     }
 
-    fn lease(&self) -> Result<i64> {
+    /// What is to be put for it.
+    fn entry(&self, seat: &Seat) -> Result<Put> {
         let standing = self.standing.as_ref().ok_or_else(over)?;
-        Ok(standing.member.session().handle().id)
+        Ok(Put {
+            keys: self.keys.clone(),
+            key: seat.key().to_owned(),
+            value: self.value.clone(),
+            lease: standing.member.session().handle().id,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! etcd's errors, sorted by what the caller can do.
 
 use std::error::Error as StdError;
+use std::io;
 
 use distlock_core::{Error, ErrorKind};
 use etcd_client::Error as Etcd;
@@ -10,6 +11,11 @@ pub(crate) fn of(error: Etcd) -> Error {
     let (kind, message) = told(&error);
     // The client's own text holds that of the status, and nothing of users and passwords.
     Error::new(kind, message).with_source(error)
+}
+
+/// A connection that is served no more.
+pub(crate) fn unserved() -> Error {
+    of(Etcd::IoError(io::ErrorKind::NotConnected.into()))
 }
 
 /// An answer that no server gives.
@@ -22,6 +28,11 @@ pub(crate) fn unavailable(message: &'static str) -> Error {
 }
 
 /// Whether the server says that there is no such lease.
+pub(crate) fn is_of_no_lease(error: &Error) -> bool {
+    etcd(error).is_some_and(is_no_lease)
+}
+
+/// The same, of what the client tells.
 pub(crate) fn is_no_lease(error: &Etcd) -> bool {
     match error {
         Etcd::GRpcStatus(status) => status.message().contains("requested lease not found"),
@@ -31,10 +42,45 @@ pub(crate) fn is_no_lease(error: &Etcd) -> bool {
 }
 
 /// Whether another connection may do better.
-pub(crate) fn is_of_connection(error: &Etcd) -> bool {
-    let is_of_load = matches!(error, Etcd::GRpcStatus(status)
-        if status.code() as i32 == RESOURCE_EXHAUSTED);
-    !is_of_load && told(error).0 == ErrorKind::Unavailable
+pub(crate) fn is_of_connection(error: &Error) -> bool {
+    let is_of_load = status(error).is_some_and(|(code, _)| code == RESOURCE_EXHAUSTED);
+    !is_of_load && etcd(error).is_some_and(|error| told(error).0 == ErrorKind::Unavailable)
+}
+
+/// Whether the server has done nothing of what was asked, and may do a part of it.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    status(error).is_some_and(|(code, text)| match code {
+        INVALID_ARGUMENT | NOT_FOUND | PERMISSION_DENIED => text.starts_with("etcdserver: "),
+        RESOURCE_EXHAUSTED => text.contains("space exceeded") || is_too_much(text),
+        _ => false,
+    })
+}
+
+/// Whether the server has done nothing of what was asked, since that is too much at once.
+pub(crate) fn is_of_size(error: &Error) -> bool {
+    status(error).is_some_and(|(_, text)| is_too_much(text))
+}
+
+fn is_too_much(text: &str) -> bool {
+    let too_much = [
+        "too many operations",
+        "request is too large",
+        "larger than max",
+    ];
+    too_much.iter().any(|part| text.contains(part))
+}
+
+/// What the server said: the code and the text of its status.
+fn status(error: &Error) -> Option<(i32, &str)> {
+    match etcd(error)? {
+        Etcd::GRpcStatus(status) => Some((status.code() as i32, status.message())),
+        _ => None,
+    }
+}
+
+/// What the client told.
+fn etcd(error: &Error) -> Option<&Etcd> {
+    error.source()?.downcast_ref()
 }
 
 fn told(error: &Etcd) -> (ErrorKind, &'static str) {
@@ -71,14 +117,15 @@ const REFUSED_USER: (ErrorKind, &str) = (
     "the server refused the user or the password",
 );
 
+// Statuses of gRPC (<https://grpc.io/docs/guides/status-codes/>).
+const INVALID_ARGUMENT: i32 = 3;
+const NOT_FOUND: i32 = 5;
+const PERMISSION_DENIED: i32 = 7;
 /// Too much is asked of the server, or of its disk.
 const RESOURCE_EXHAUSTED: i32 = 8;
 
-/// Statuses of gRPC (<https://grpc.io/docs/guides/status-codes/>), and what etcd means by them.
+/// What etcd means by a status.
 fn of_status(code: i32, text: &str) -> (ErrorKind, &'static str) {
-    const INVALID_ARGUMENT: i32 = 3;
-    const NOT_FOUND: i32 = 5;
-    const PERMISSION_DENIED: i32 = 7;
     const FAILED_PRECONDITION: i32 = 9;
     const OUT_OF_RANGE: i32 = 11;
     const UNIMPLEMENTED: i32 = 12;
@@ -134,8 +181,8 @@ fn of_status(code: i32, text: &str) -> (ErrorKind, &'static str) {
 fn is_of_tls(error: &Etcd) -> bool {
     let mut causes = std::iter::successors(cause(error), |cause| (*cause).source());
     causes.any(|cause| {
-        let failure = cause.downcast_ref::<std::io::Error>();
-        let inner = failure.and_then(std::io::Error::get_ref);
+        let failure = cause.downcast_ref::<io::Error>();
+        let inner = failure.and_then(io::Error::get_ref);
         cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
     })
 }

@@ -82,6 +82,7 @@ impl Leases {
             let answer = stream.answers.message().await?;
             Ok(Some((stream, as_of, answer)))
         };
+        let request = async { request.await.map_err(error::of) };
         let answered = self.link.answer(&connection, request, by).await??;
         let Some((stream, as_of, answer)) = answered else {
             return Ok(None);

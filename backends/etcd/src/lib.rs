@@ -26,7 +26,8 @@
 //! A claim is a key, `namespace/name/kind/id`, under a lease of its client; the order in which keys
 //! were made is that of the line, and the revision that made a key is its number. Taking a place
 //! and looking at the line is one transaction, so an uncontended acquire is one round trip, and so
-//! is a release.
+//! is a release. What many tasks ask at once for different names goes out together, in one
+//! transaction.
 //!
 //! A claim that has to wait has its name watched, on the one stream of its client. From what is
 //! removed it knows when its turn has come: a hand-over costs one push. It sends nothing but the
@@ -40,8 +41,10 @@
 //! authorities that the system trusts or those of `cacert`.
 
 mod address;
+mod batch;
 mod claim;
 mod error;
+mod gate;
 mod keys;
 mod lease;
 mod line;
@@ -51,7 +54,10 @@ mod requests;
 mod seat;
 mod stream;
 mod version;
+mod waiting;
 mod watches;
+mod write;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;

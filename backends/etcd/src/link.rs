@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::error::{self, unavailable};
 use crate::version;
+use crate::writes::Writes;
 
 /// The way to the servers: a connection to one of them, on which everything is asked. It is made
 /// when it is needed, and to the next of them after it broke or fell silent.
@@ -35,6 +36,7 @@ type Connecting = watch::Receiver<Option<Result<Connection>>>;
 pub(crate) struct Connection {
     pub(crate) number: usize,
     pub(crate) kv: KvClient,
+    pub(crate) writes: Writes,
     pub(crate) lease: LeaseClient,
     pub(crate) maintenance: MaintenanceClient,
     pub(crate) watch: WatchClient,
@@ -115,6 +117,7 @@ impl Link {
     {
         let connection = by.bound(self.connection()).await?;
         let request = request(connection.clone());
+        let request = async { request.await.map_err(error::of) };
         self.answer(&connection, request, by).await?
     }
 
@@ -126,7 +129,7 @@ impl Link {
         by: Deadline,
     ) -> Result<Result<T>>
     where
-        F: Future<Output = Result<T, etcd_client::Error>> + Send,
+        F: Future<Output = Result<T>> + Send,
     {
         connection.asks();
         let answered = by.bound(async { Ok(request.await) }).await;
@@ -140,7 +143,7 @@ impl Link {
         if is_useless {
             self.leave(connection.number);
         }
-        Ok(answered?.map_err(error::of))
+        answered
     }
 
     /// A turn to have something written.
@@ -207,9 +210,13 @@ impl Link {
                 .map_err(error::of)
         });
         let client = client.await?;
+        // What is shown of many lines at once is as long as they are together.
+        let kv = client.kv_client().max_decoding_message_size(usize::MAX);
+        let writes = Writes::on(kv.clone());
         Ok(Connection {
             number,
-            kv: client.kv_client(),
+            kv,
+            writes,
             lease: client.lease_client(),
             maintenance: client.maintenance_client(),
             watch: client.watch_client(),

@@ -12,6 +12,7 @@ mod refusals;
 mod runtimes;
 #[cfg(feature = "tls")]
 mod tls;
+mod together;
 
 use std::time::Duration;
 

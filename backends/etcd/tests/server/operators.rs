@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use crate::{LONG, SOON, acquired, keys, keys_become, locks, locks_for, server, waiting};
 
 /// The lease under which these keys stand.
-async fn lease_of(client: &mut Client, key: &str) -> Result<i64> {
+pub(crate) async fn lease_of(client: &mut Client, key: &str) -> Result<i64> {
     let found = client.get(key, None).await?;
     Ok(found.kvs().first().context("no such key")?.lease())
 }

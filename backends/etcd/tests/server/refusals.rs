@@ -35,7 +35,7 @@ pub(crate) async fn refused(url: &str) -> Error {
     EtcdBackend::connect(url).await.expect_err(url)
 }
 
-fn of_user(server: &Server<Etcd>, user: &str, password: &str) -> String {
+pub(crate) fn of_user(server: &Server<Etcd>, user: &str, password: &str) -> String {
     format!("etcd://{user}:{password}@{}", server.address())
 }
 

@@ -17,6 +17,8 @@ use crate::error;
 use crate::folder::Folder;
 use crate::line::{Line, Standing};
 use crate::node::Node;
+use crate::nursery;
+use crate::quiet::{Last, Numbers};
 use crate::watch::{self, Watch};
 
 /// A claim: a node in the folder of its name, under the session of its TTL.
@@ -27,9 +29,13 @@ pub(crate) struct ZooKeeperClaim {
     member: Option<Member<Ensemble>>,
     place: Place,
     /// What tells when to look again, or that the hold is gone.
-    watch: Option<Watch>,
+    watch: Option<Arc<Watch>>,
     /// Whether the last attempt was answered that it holds.
     held: bool,
+    /// Whether its node follows the last of this session on a name that nobody else asked for.
+    follows: bool,
+    /// Whether nobody stood before it when it came to hold.
+    was_first: bool,
 }
 
 /// What is known of the claim's node.
@@ -41,17 +47,19 @@ enum Place {
     /// The answer was lost.
     Unknown,
     /// It is there, or has been removed by somebody else.
-    There { path: String, number: u64 },
+    There { path: String, numbers: Numbers },
     /// It was asked to be removed, and the answer was lost.
     Leaving { path: String },
 }
 
 type Joining = Pin<Box<dyn Future<Output = Joined> + Send>>;
 
-/// The answers to the request for a node, and to the one for a list that went out with it.
+/// The answers to the request for a node, and to the one for a list if that went out with it.
 struct Joined {
     created: Result<(Stat, CreateSequence), ZooKeeper>,
-    listed: Result<Vec<String>, ZooKeeper>,
+    listed: Option<Result<Vec<String>, ZooKeeper>>,
+    /// What was known of the name when it was asked.
+    last: Option<Last>,
 }
 
 /// When a claim stands in line for its turn again that has not had it.
@@ -70,6 +78,8 @@ impl ZooKeeperClaim {
             place: Place::None,
             watch: None,
             held: false,
+            follows: false,
+            was_first: false,
         }
     }
 
@@ -117,25 +127,32 @@ impl ZooKeeperClaim {
         self.watch = None;
     }
 
-    /// Asks for a node, and for a list of all, in one go.
-    fn ask(&self, client: &Client, entry: u128) -> Joining {
-        let prefix = self.folder.join(&Node::prefix(self.mode(), entry));
+    /// Asks for a node and, in one go, for a list of all, unless that is hardly needed.
+    fn ask(&self, client: &Client, member: &Member<Ensemble>) -> Joining {
+        let last = member.session().handle().quiet().last(&self.folder.path);
+        let is_quiet = last.is_some_and(|last| last.is_quiet());
+        let prefix = Node::prefix(self.mode(), member.entry());
+        let prefix = self.folder.join(&prefix);
         let data = Details::of(&self.request).to_json();
         let acls = self.sessions.store().acls();
         let (client, folder) = (client.clone(), self.folder.path.clone());
         Box::pin(async move {
             let options = CreateMode::EphemeralSequential.with_acls(acls);
             let creating = client.create(&prefix, &data, &options);
-            let listing = client.list_children(&folder);
+            let listing = (!is_quiet).then(|| client.list_children(&folder));
             Joined {
                 created: creating.await,
-                listed: listing.await,
+                listed: match listing {
+                    Some(listing) => Some(listing.await),
+                    None => None,
+                },
+                last,
             }
         })
     }
 
     /// Waits for what a request for a node comes to. `None`: there is no folder to make it in.
-    async fn settle(&mut self, by: Deadline) -> Result<Option<Line>> {
+    async fn settle(&mut self, client: &Client, by: Deadline) -> Result<Option<Line>> {
         let Place::Asked(joining) = &mut self.place else {
             return Ok(None);
         };
@@ -146,12 +163,20 @@ impl ZooKeeperClaim {
                     return Err(error::over());
                 };
                 let prefix = Node::prefix(self.mode(), member.entry());
-                self.place = Place::There {
-                    path: self.folder.join(&format!("{prefix}{sequence}")),
-                    number: stat.czxid.cast_unsigned(),
+                let node = format!("{prefix}{sequence}");
+                let numbers = Numbers {
+                    sequence: sequence.into_i64(),
+                    transaction: stat.czxid.cast_unsigned(),
                 };
-                let listed = joined.listed.map_err(error::of)?;
-                Ok(Some(Line::of(&listed)))
+                let path = self.folder.join(&node);
+                self.place = Place::There { path, numbers };
+                let last = joined.last;
+                self.follows = last.is_some_and(|last| last.is_followed_by(numbers));
+                Ok(Some(match joined.listed {
+                    Some(listed) => Line::of(&listed.map_err(error::of)?),
+                    None if self.follows => Line::of(&[node]),
+                    None => by.bound(Line::seen(client, &self.folder)).await?,
+                }))
             }
             Err(ZooKeeper::NoNode) => {
                 self.place = Place::None;
@@ -179,20 +204,24 @@ impl ZooKeeperClaim {
                 };
                 let path = folder.join(&node.to_string());
                 let stat = client.check_stat(&path).await.map_err(error::of)?;
-                Ok(stat.map(|stat| (path, stat.czxid.cast_unsigned())))
+                Ok(stat.map(|stat| {
+                    let numbers = Numbers {
+                        sequence: node.sequence.into(),
+                        transaction: stat.czxid.cast_unsigned(),
+                    };
+                    Place::There { path, numbers }
+                }))
             })
             .await?;
-        self.place = match found {
-            Some((path, number)) => Place::There { path, number },
-            None => Place::None,
-        };
+        self.place = found.unwrap_or(Place::None);
+        self.follows = false;
         Ok(())
     }
 
     /// Joins the line, or looks where the claim stands in it.
     async fn look(&mut self, by: Deadline) -> Result<Standing> {
         // What was told of, the client's own server knows; of what was not, another may know more.
-        let mut is_told = self.watch.as_ref().is_some_and(Watch::has_told);
+        let mut is_told = self.watch.as_ref().is_some_and(|it| it.has_told());
         for _ in 0..LOOKS {
             let (client, entry) = self.keep(by).await?;
             let line = match &self.place {
@@ -205,10 +234,13 @@ impl ZooKeeperClaim {
                     continue;
                 }
                 Place::None => {
-                    self.place = Place::Asked(self.ask(&client, entry));
+                    let Some(member) = &self.member else {
+                        return Err(error::over());
+                    };
+                    self.place = Place::Asked(self.ask(&client, member));
                     continue;
                 }
-                Place::Asked(_) => match self.settle(by).await? {
+                Place::Asked(_) => match self.settle(&client, by).await? {
                     Some(line) => line,
                     None => {
                         let store = self.sessions.store();
@@ -240,7 +272,10 @@ impl ZooKeeperClaim {
                     }
                     is_told = true;
                 }
-                standing => return Ok(standing),
+                standing => {
+                    self.was_first = line.is_first(entry);
+                    return Ok(standing);
+                }
             }
         }
         Err(Error::new(
@@ -251,7 +286,7 @@ impl ZooKeeperClaim {
 
     /// Whether the server will tell when there is something to look at.
     fn will_be_told(&self) -> bool {
-        self.watch.as_ref().is_some_and(Watch::is_on)
+        self.watch.as_ref().is_some_and(|it| it.is_on())
     }
 
     /// Whether the claim waits, and knows without a look that it still does.
@@ -285,12 +320,12 @@ impl ZooKeeperClaim {
 
     /// The hold, of which the server has told.
     fn hold(&mut self) -> Result<Hold> {
-        let (Some(member), Place::There { path, number }) = (&mut self.member, &self.place) else {
+        let (Some(member), Place::There { path, numbers }) = (&mut self.member, &self.place) else {
             return Err(error::over());
         };
         let (session, signals) = (member.session().handle(), self.request.signals.clone());
-        self.watch = Some(watch::removal(session, path, signals));
-        let hold = member.hold(*number).ok_or_else(error::over)?;
+        self.watch = Some(nursery::removal(session, path, signals));
+        let hold = member.hold(numbers.transaction).ok_or_else(error::over)?;
         self.held = true;
         Ok(hold)
     }
@@ -381,7 +416,7 @@ impl Claim for ZooKeeperClaim {
         let (client, entry) = (member.session().handle().client()?, member.entry());
         if let Place::Asked(_) = self.place {
             // It has to be done before it can be undone.
-            let settled = self.settle(by).await;
+            let settled = self.settle(&client, by).await;
             if let Place::Asked(_) = self.place {
                 settled?;
             }
@@ -389,8 +424,15 @@ impl Claim for ZooKeeperClaim {
         if let Place::Unknown = self.place {
             self.find(&client, entry, by).await?;
         }
+        let numbers = match self.place {
+            Place::There { numbers, .. } if self.held && self.was_first => Some(numbers),
+            _ => None,
+        };
         let was_there = self.leave(&client, by).await?;
-        self.member = None;
+        if let Some((member, numbers)) = self.member.take().zip(numbers) {
+            let mut quiet = member.session().handle().quiet();
+            quiet.left(&self.folder.path, numbers, self.follows);
+        }
         Ok(match was_there && self.held {
             true => Released::Held,
             false => Released::NotHeld,

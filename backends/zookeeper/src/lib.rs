@@ -23,9 +23,10 @@
 //! # How it works
 //! A claim is an ephemeral node, which the server numbers, in the folder of its name:
 //! `/namespace/name/exclusive-…-0000000007`. It holds once nobody before it is in the way. To make
-//! the node and to list all goes out together, so that an uncontended acquire is one round trip.
-//! Who has to wait watches the node before it, or as many as there are permits. The number of a
-//! grant is that of the transaction that made the node.
+//! the node and to list all goes out together, so that an uncontended acquire is one round trip; and
+//! while nobody else comes to a name, the number of the node says so without a list. Who has to
+//! wait watches the node before it, or as many as there are permits. The number of a grant is that
+//! of the transaction that made the node.
 //!
 //! Claims of one TTL stand under one session. What a follower answers by itself says nothing about
 //! the session, which the leader may have ended; so the heartbeat is a write, and it proves no more
@@ -42,7 +43,9 @@ mod folder;
 mod inspection;
 mod line;
 mod node;
+mod nursery;
 mod options;
+mod quiet;
 mod session;
 mod watch;
 

@@ -66,6 +66,11 @@ impl Line {
         })
     }
 
+    /// Whether nobody stands before the claim of this entry.
+    pub(crate) fn is_first(&self, entry: u128) -> bool {
+        self.0.first().is_some_and(|node| node.entry == entry)
+    }
+
     /// Where a claim of this mode would stand if it joined now.
     pub(crate) fn end(&self, mode: Mode) -> Standing {
         standing_behind(&self.0, mode)

@@ -9,6 +9,8 @@ use zookeeper_client::{Client, Error as ZooKeeper, SessionState, StateWatcher};
 
 use crate::dating::{Dating, Ticks};
 use crate::error;
+use crate::nursery::Nursery;
+use crate::quiet::Quiet;
 
 /// A session with the ensemble, under which claims have their nodes, and one of its own that is
 /// written to keep it alive.
@@ -21,6 +23,8 @@ pub(crate) struct Session {
     /// The path of its own node.
     pub(crate) node: String,
     dating: Mutex<Dating>,
+    quiet: Mutex<Quiet>,
+    nursery: Mutex<Nursery>,
     /// What touches it.
     toucher: Mutex<Option<AbortHandle>>,
 }
@@ -40,6 +44,8 @@ impl Session {
             ttl,
             node,
             dating: Mutex::new(Dating::new(asked, ticks)),
+            quiet: Mutex::default(),
+            nursery: Mutex::default(),
             toucher: Mutex::default(),
         });
         let touching = touch(Arc::downgrade(&session), ticks.touch());
@@ -61,6 +67,16 @@ impl Session {
     /// A write that was sent then has been answered: from when the TTL of its claims counts.
     pub(crate) fn written(&self, sent: Moment) -> Moment {
         lock(&self.dating).written(sent)
+    }
+
+    /// What is known of names that nobody else asks for.
+    pub(crate) fn quiet(&self) -> MutexGuard<'_, Quiet> {
+        lock(&self.quiet)
+    }
+
+    /// The holds under it that are too young to be watched.
+    pub(crate) fn nursery(&self) -> MutexGuard<'_, Nursery> {
+        lock(&self.nursery)
     }
 
     /// Has it ended, once the server can be reached: without a client it is closed.

@@ -5,6 +5,7 @@ mod ensemble;
 mod faults;
 mod network;
 mod nodes;
+mod quiet;
 mod refusals;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,161 +1,171 @@
-//! What distlock costs, beside the bare commands of the same client; see `cargo xtask bench --help`.
-//!
-//! All workloads take turns, round by round, so that a noisy moment of the machine hits all of
-//! them; the figure is the median of the rounds. Read the ratios, not the microseconds: those are
-//! this machine's.
+//! What distlock costs, beside the bare commands of the same client and beside its peers; see
+//! `cargo xtask bench --help`.
 
-mod bare;
-mod etcd;
-mod figures;
-mod holds;
-mod postgres;
-mod redis;
-mod work;
-mod zookeeper;
+mod contestant;
+mod cpu;
+mod distlock;
+mod extras;
+mod helper;
+mod measure;
+mod options;
+mod pages;
+mod peers;
+mod plan;
+mod plots;
+mod ratio;
+mod report;
+mod stores;
+mod table;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::Instant;
 
-use anyhow::Result;
-use clap::{Parser, ValueEnum};
-use distlock_core::Locks;
-use distlock_memory::MemoryBackend;
-use distlock_sqlite::SqliteBackend;
+use anyhow::{Context, Result};
+use clap::Parser;
+use serde_json::Value;
 
-use figures::{micros, ratio};
-use work::apart;
-
-const ROUNDS: usize = 7;
-/// How many of one client work at once, on a name each.
-const TASKS: usize = 64;
-/// How many clients want one name.
-const CONTENDERS: usize = 16;
-
-/// What locks cost beside the bare commands of the same client, in one run.
-#[derive(Debug, Parser)]
-struct Options {
-    /// A store with a server, of which JSON is printed; the others by default
-    #[arg(long, value_enum)]
-    store: Option<Store>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "lower")]
-enum Store {
-    Etcd,
-    Postgres,
-    Redis,
-    ZooKeeper,
-}
+use contestant::{Contestant, here};
+use distlock::Distlock;
+use options::{Effort, Options, Role, Store};
+use peers::Peers;
+use plan::Curve;
+use ratio::{DISTLOCK, Ratios};
+use report::{CurveReport, Line, Report, StoreReport};
+use stores::Arena;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<ExitCode> {
-    let measured = match Options::parse().store {
-        None => return embedded().await,
-        Some(Store::Etcd) => etcd::measured().await?,
-        Some(Store::Postgres) => postgres::measured().await?,
-        Some(Store::Redis) => redis::measured().await?,
-        Some(Store::ZooKeeper) => zookeeper::measured().await?,
+    let options = Options::parse();
+    if let Some(Role::Hold(helper)) = options.role {
+        helper.run().await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (effort, peers) = (options.effort(), peers(&options).await);
+    let mut report = Report {
+        processors: std::thread::available_parallelism()?.get(),
+        quick: effort.quick,
+        rounds: effort.rounds,
+        round_millis: effort.length.as_millis(),
+        no_peers: peers.as_ref().err().cloned(),
+        stores: Vec::new(),
+        failed: BTreeMap::new(),
     };
-    println!("{measured:#}");
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Of the stores without a server.
-async fn embedded() -> Result<ExitCode> {
-    // First, while the process is small.
-    let hold_bytes = holds::bytes_each(&Locks::new(MemoryBackend::new())?, 10_000).await?;
-    let burst = holds::renewal_burst(10_000).await?;
-    let folder = tempfile::tempdir()?;
-    let memory = Locks::new(MemoryBackend::new())?;
-    let own_thread = Locks::builder()
-        .build_on_own_thread(async || Ok(MemoryBackend::new()))
-        .await?;
-    let sqlite = Locks::new(SqliteBackend::open(folder.path().join("locks.db")).await?)?;
-    let bare = bare::Bare::open(&folder.path().join("bare.db")).await?;
-
-    let mut costs = Costs::default();
-    for _ in 0..ROUNDS {
-        costs.memory.push(apart(&memory, 1).await?.each);
-        costs.own_thread.push(apart(&own_thread, 1).await?.each);
-        costs.bare.push(bare.pairs().await?.each);
-        costs.sqlite.push(apart(&sqlite, 1).await?.each);
-        costs.sqlite_many.push(apart(&sqlite, TASKS).await?.each);
+    if let Some(why) = &report.no_peers {
+        println!("Without the peers that are built apart: {why}.\n");
     }
-    Ok(report(&costs, hold_bytes, burst))
+    for store in options.stores() {
+        match measured(*store, effort, peers.as_ref().ok()).await {
+            Ok(measured) => {
+                println!("{}({} s)\n", pages::of_store(&measured), measured.seconds);
+                report.stores.push(measured);
+            }
+            Err(fault) => {
+                eprintln!("{} failed: {fault:?}", store.name());
+                report.failed.insert(store.name(), format!("{fault:#}"));
+            }
+        }
+    }
+    if let Some(folder) = &options.out {
+        pages::write(&report, folder).with_context(|| folder.display().to_string())?;
+        println!("Written to {}", folder.display());
+    }
+    Ok(match report.is_well() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
-/// The time of one acquire and release, or of its bare counterpart, a round each.
-#[derive(Default)]
-struct Costs {
-    memory: Vec<Duration>,
-    own_thread: Vec<Duration>,
-    bare: Vec<Duration>,
-    sqlite: Vec<Duration>,
-    sqlite_many: Vec<Duration>,
-}
-
-fn report(costs: &Costs, hold_bytes: usize, burst: f64) -> ExitCode {
-    println!("acquire + release, median of {ROUNDS} rounds (fastest to slowest)\n");
-    row("memory, one task", &costs.memory);
-    row("memory on its own thread, one task", &costs.own_thread);
-    row("sqlite: two bare update transactions", &costs.bare);
-    row("sqlite, one task", &costs.sqlite);
-    row(
-        &format!("sqlite, {TASKS} tasks on {TASKS} names"),
-        &costs.sqlite_many,
-    );
-    println!("\nbounds\n");
-    let bounds = [
-        at_most(
-            "memory, one task, in microseconds",
-            micros(&costs.memory),
-            20.0,
-        ),
-        at_most(
-            "sqlite, one task / two bare transactions",
-            ratio(&costs.sqlite, &costs.bare),
-            2.0,
-        ),
-        at_least(
-            "sqlite, 64 tasks on 64 names / one task, rates",
-            ratio(&costs.sqlite, &costs.sqlite_many),
-            4.0,
-        ),
-        at_most(
-            "memory of one of 10,000 holds, in bytes",
-            hold_bytes as f64,
-            4096.0,
-        ),
-        // Spread over a quarter of the time between two it is 4; without that, 7 on two cores.
-        at_most("busiest time of 10,000 renewals / average", burst, 6.0),
-    ];
-    if bounds.iter().all(|kept| *kept) {
-        ExitCode::SUCCESS
+/// Those that are built apart, or why there are none.
+async fn peers(options: &Options) -> Result<Peers, String> {
+    let needs = |store: &Store| matches!(store, Store::Redis | Store::Postgres);
+    if options.no_peers {
+        Err("so it was asked".to_owned())
+    } else if !options.stores().iter().any(needs) {
+        Err("they have none of these stores".to_owned())
     } else {
-        ExitCode::FAILURE
+        Peers::started().await.map_err(|fault| format!("{fault:#}"))
     }
 }
 
-fn row(what: &str, times: &[Duration]) {
-    let all = times.iter().map(Duration::as_secs_f64);
-    let (least, most) = all.fold((f64::MAX, 0.0_f64), |(least, most), time| {
-        (least.min(time), most.max(time))
-    });
-    let (middle, least, most) = (micros(times), least * 1e6, most * 1e6);
-    println!("{what:<42} {middle:>8.1} µs  ({least:.1} to {most:.1})");
+/// All that is measured of a store.
+async fn measured(store: Store, effort: Effort, peers: Option<&Peers>) -> Result<StoreReport> {
+    let began = Instant::now();
+    let arena = stores::arena(store, effort.warm).await?;
+    let (table, curves) = rates(store, &*arena, effort, peers).await?;
+    // Without all the clients that have made the rates.
+    let extras = extras::extras(&*arena, effort).await?;
+    let ratios = Ratios(&table);
+    let named = arena.ratios().into_iter();
+    let named = named.map(|ratio| (ratio.name.to_owned(), Value::from(ratios.value(&ratio))));
+    let named = named.collect();
+    let bounds = match effort.quick {
+        true => Vec::new(),
+        false => arena.bounds(&ratios, &extras),
+    };
+    Ok(StoreReport {
+        store: store.name(),
+        seconds: began.elapsed().as_secs(),
+        table,
+        curves,
+        ratios: named,
+        extras,
+        bounds,
+    })
 }
 
-fn at_most(what: &str, value: f64, bound: f64) -> bool {
-    bounded(what, value, "at most", bound, value <= bound)
+async fn rates(
+    store: Store,
+    arena: &dyn Arena,
+    effort: Effort,
+    peers: Option<&Peers>,
+) -> Result<(Vec<Line>, Vec<CurveReport>)> {
+    let server = arena.pid().await?;
+    let mut contestants = arena.bare().await?;
+    contestants.push(here(
+        DISTLOCK,
+        Distlock::over(arena.place(), arena.most_in_line()).await?,
+    ));
+    let ours = contestants.len();
+    contestants.extend(arena.others().await?);
+    if let Some((peers, url)) = peers.zip(arena.url_for_peers()) {
+        contestants.extend(peers.over(store.name(), &url));
+    }
+    let contestants: Vec<_> = contestants.iter().map(|contestant| &**contestant).collect();
+    let table = table(&contestants, effort, server).await;
+    let mut curves = Vec::new();
+    for curve in plan::CURVES {
+        let of = if curve.only_ours {
+            &contestants[..ours]
+        } else {
+            &contestants
+        };
+        curves.push(self::curve(curve, of, effort, server).await);
+    }
+    Ok((table, curves))
 }
 
-fn at_least(what: &str, value: f64, bound: f64) -> bool {
-    bounded(what, value, "at least", bound, value >= bound)
+async fn table(contestants: &[&dyn Contestant], effort: Effort, server: Option<u32>) -> Vec<Line> {
+    let steps = plan::steps();
+    let workloads: Vec<_> = steps.iter().map(|step| step.workload).collect();
+    let how = (effort.rounds, effort.length);
+    let tallies = measure::rounds(contestants, &workloads, server, how).await;
+    let mut lines = Vec::new();
+    for (step, tallies) in steps.iter().zip(&tallies) {
+        let of_step = contestants.iter().zip(tallies);
+        lines.extend(of_step.map(|(of, tally)| Line::new(step.name, of.name(), tally)));
+    }
+    lines
 }
 
-fn bounded(what: &str, value: f64, relation: &str, bound: f64, kept: bool) -> bool {
-    let verdict = if kept { "kept" } else { "MISSED" };
-    println!("{what:<48} {value:>8.2}  {relation} {bound}: {verdict}");
-    kept
+async fn curve(
+    curve: Curve,
+    contestants: &[&dyn Contestant],
+    effort: Effort,
+    server: Option<u32>,
+) -> CurveReport {
+    let (counts, workloads): (Vec<_>, Vec<_>) = curve.points(effort.quick).into_iter().unzip();
+    let how = (effort.curve_rounds, effort.length);
+    let tallies = measure::rounds(contestants, &workloads, server, how).await;
+    CurveReport::new(curve, contestants, &counts, &tallies)
 }

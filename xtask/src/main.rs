@@ -32,7 +32,8 @@ Commands:
             a promise
   torture   Long random work on a real store that fails, every event recorded, checked and drawn:
             `--store redis --topology cluster --seconds 600 --seed 1 --out DIR`
-  bench     What locks cost beside the bare commands of the same client; `--store redis`, say
+  bench     What locks cost beside the bare commands of the same client and beside other libraries:
+            `--store redis,etcd --quick --out DIR`
   peers     Show what other lock crates do that they should not. With names, these only; `--list`
             prints the names
   servers   `up` starts one of each server, and prints where they are, until Ctrl-C

@@ -19,7 +19,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -93,7 +93,9 @@ async fn measured(store: Store, effort: Effort, peers: Option<&Peers>) -> Result
     let began = Instant::now();
     let arena = stores::arena(store, effort.warm).await?;
     let (table, curves) = rates(store, &*arena, effort, peers).await?;
-    // Without all the clients that have made the rates.
+    // On another server: of the clients that have made the rates, this one has some for a while.
+    drop(arena);
+    let arena = stores::arena(store, Duration::ZERO).await?;
     let extras = extras::extras(&*arena, effort).await?;
     let ratios = Ratios(&table);
     let named = arena.ratios().into_iter();

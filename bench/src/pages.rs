@@ -303,7 +303,9 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Number(number) => match number.as_u64() {
             Some(number) => thousands(number as f64),
-            None => number.to_string(),
+            None => number
+                .as_f64()
+                .map_or(none(), |number| format!("{number:.3}")),
         },
         other => other.to_string(),
     }

@@ -1,20 +1,28 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use distlock_core::Moment;
-use redis::{ErrorKind, PushInfo, RedisResult, ServerErrorKind, Value};
+use distlock_core::{Deadline, Moment};
+use redis::{ErrorKind, PushInfo, RedisError, RedisResult, ServerErrorKind, Value};
 
+use crate::gathering::{Dealt, Gathering};
+use crate::request::Request;
 use crate::route::{Route, Wire};
 use crate::script::Invocation;
 
 /// A connection to the server, which has subscribed to this client's channel.
-#[derive(Clone)]
 pub(crate) struct Connection {
     /// Which one of its link.
     pub(crate) number: u64,
     wire: Wire,
+    pub(crate) gathering: Gathering,
     /// Since when something was asked and nothing answered.
-    silent_since: Arc<Mutex<Option<Moment>>>,
+    silent_since: Mutex<Option<Moment>>,
+}
+
+/// An answer, and an instant before the request for it was sent.
+pub(crate) struct Answered {
+    pub(crate) value: Value,
+    pub(crate) sent: Moment,
 }
 
 impl Connection {
@@ -33,49 +41,90 @@ impl Connection {
         Ok(Self {
             number,
             wire,
-            silent_since: Arc::default(),
+            gathering: Gathering::here(),
+            silent_since: Mutex::default(),
         })
     }
 
     /// What the server says of itself. Those of a cluster are checked by its client.
-    pub(crate) async fn greeting(&mut self) -> RedisResult<Option<Value>> {
+    pub(crate) async fn greeting(&self) -> RedisResult<Option<Value>> {
         match self.wire {
-            Wire::Server(_) => self.wire.ask(&redis::cmd("HELLO")).await.map(Some),
+            Wire::Server(_) => self.wire().ask(&redis::cmd("HELLO")).await.map(Some),
             Wire::Cluster(_) => Ok(None),
         }
     }
 
     /// What the server says of its memory, or each server of a cluster of its own.
-    pub(crate) async fn memory(&mut self) -> RedisResult<Value> {
-        self.wire.ask(redis::cmd("INFO").arg("memory")).await
+    pub(crate) async fn memory(&self) -> RedisResult<Value> {
+        self.wire().ask(redis::cmd("INFO").arg("memory")).await
     }
 
-    pub(crate) async fn run(&mut self, invocation: &Invocation<'_>) -> RedisResult<Value> {
-        self.set_silent_since(Some(Moment::now()));
-        let mut answer = self.wire.ask(&invocation.by_hash()).await;
-        if is_unknown_script(&answer) {
-            answer = self.wire.ask(&invocation.in_full()).await;
+    /// Asks for this, with others if there are any.
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        request: &Request,
+        by: Deadline,
+    ) -> RedisResult<Answered> {
+        let unanswered = self.gathering.count();
+        if unanswered.is_one_of_many && matches!(self.wire, Wire::Server(_)) {
+            self.note_asked();
+            match Gathering::add(self, request, by).await {
+                Ok(Dealt::Answered(answered)) => return answered,
+                Ok(Dealt::Alone) => {}
+                Ok(Dealt::Late) => std::future::pending().await,
+                Err(_ended) => return Err(gone()),
+            }
         }
-        self.set_silent_since(None);
-        answer.and_then(Value::extract_error)
+        // In a box of its own, so that those who go with others have a small one.
+        Box::pin(self.run(&request.alone())).await
+    }
+
+    /// Has a script run.
+    pub(crate) async fn run(&self, invocation: &Invocation<'_>) -> RedisResult<Answered> {
+        let sent = Moment::now();
+        let value = self.evaluate(invocation).await?.extract_error()?;
+        Ok(Answered { value, sent })
+    }
+
+    /// Has a script run, whose answer, or a part of it, may be an error.
+    pub(crate) async fn evaluate(&self, invocation: &Invocation<'_>) -> RedisResult<Value> {
+        self.note_asked();
+        let mut wire = self.wire();
+        let mut answer = wire.ask(&invocation.by_hash()).await;
+        if is_unknown_script(&answer) {
+            answer = wire.ask(&invocation.in_full()).await;
+        }
+        self.note_answered();
+        answer
     }
 
     /// Whether the server has not answered anything for too long.
     pub(crate) fn is_silent(&self) -> bool {
-        let since = *self
-            .silent_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let since = *self.silent_since();
         since.is_some_and(|since| since.elapsed() >= Self::SILENCE)
     }
 
-    fn set_silent_since(&self, moment: Option<Moment>) {
-        let mut since = self
-            .silent_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *since = moment.map(|moment| since.unwrap_or(moment));
+    fn wire(&self) -> Wire {
+        self.wire.clone()
     }
+
+    fn note_asked(&self) {
+        self.silent_since().get_or_insert_with(Moment::now);
+    }
+
+    fn note_answered(&self) {
+        *self.silent_since() = None;
+    }
+
+    fn silent_since(&self) -> MutexGuard<'_, Option<Moment>> {
+        let since = self.silent_since.lock();
+        since.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What becomes of a request whose connection has ended with its runtime.
+fn gone() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()
 }
 
 fn is_unknown_script(answer: &RedisResult<Value>) -> bool {

@@ -32,10 +32,11 @@
 //! A claim that waits sends nothing but a refresh each third of its TTL, unless one before it would
 //! expire sooner.
 //!
-//! A client has one connection, on which requests go out together and grants come in (RESP3). It is
-//! made anew when it breaks, or when the server leaves it unanswered for long; with sentinels, they
-//! are asked each time who is the primary. In a cluster there is a connection to each primary, and
-//! requests go to the one that keeps the name.
+//! A client has one connection, on which requests go out together and grants come in (RESP3): where
+//! some are unanswered, those that come next are gathered, and many are one script. It is made anew
+//! when it breaks, or when the server leaves it unanswered for long; with sentinels, they are asked
+//! each time who is the primary. In a cluster there is a connection to each primary, and each
+//! request goes by itself to the one that keeps the name.
 //!
 //! A name has up to three keys, in one slot of a cluster: `namespace:{name}` and, while more than
 //! one hold or wait, the same with `:ends` and `:line`. They are gone a day, or an hour more, after
@@ -52,11 +53,13 @@ mod connection;
 #[cfg(feature = "tls")]
 mod cryptography;
 mod error;
+mod gathering;
 mod greeting;
 mod keys;
 mod link;
 mod memory;
 mod queue;
+mod request;
 mod route;
 mod script;
 mod state;
@@ -189,7 +192,7 @@ impl Backend for RedisBackend {
 
     async fn inspect(&self, name: &Name, by: Deadline) -> Result<LockState> {
         let keys = Keys::of(name);
-        let shown = self.link.run(INSPECT.invocation(&keys, &[]), by).await?;
+        let shown = self.link.run(&INSPECT.invocation([&keys], []), by).await?;
         state::of(&shown.value)
     }
 }

@@ -3,14 +3,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use distlock_core::{Deadline, Error, ErrorKind, Moment, Result};
-use redis::{PushInfo, PushKind, Value};
+use distlock_core::{Deadline, Error, ErrorKind, Result};
+use redis::{PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::watch;
 
-use crate::connection::Connection;
+use crate::connection::{Answered, Connection};
 use crate::error;
 use crate::greeting;
 use crate::memory;
+use crate::request::Request;
 use crate::route::Route;
 use crate::script::Invocation;
 use crate::waiters::Waiters;
@@ -27,13 +28,7 @@ pub(crate) struct Link {
 }
 
 /// A connection that is there, or on its way.
-type Connecting = watch::Receiver<Option<Result<Connection>>>;
-
-/// An answer, and an instant before the request for it was sent.
-pub(crate) struct Answered {
-    pub(crate) value: Value,
-    pub(crate) sent: Moment,
-}
+type Connecting = watch::Receiver<Option<Result<Arc<Connection>>>>;
 
 impl Link {
     /// How long it may take to find a server that takes up a connection.
@@ -60,7 +55,7 @@ impl Link {
     /// Connects, and checks that locks can be taken at the server. Later the same server may turn
     /// out to be a replica for a while, which is no fault of who configured this.
     pub(crate) async fn connect(self: &Arc<Self>) -> Result<()> {
-        let mut connection = self.connection().await?;
+        let connection = self.connection().await?;
         let by = Deadline::within(Self::CONNECT);
         let greeting = by.bound(async { connection.greeting().await.map_err(error::of) });
         if let Some(greeting) = greeting.await? {
@@ -71,18 +66,31 @@ impl Link {
         Ok(())
     }
 
+    /// Asks for this on behalf of a claim.
+    pub(crate) async fn ask(self: &Arc<Self>, request: &Request, by: Deadline) -> Result<Answered> {
+        self.on_connection(by, async |connection| connection.ask(request, by).await)
+            .await
+    }
+
     /// Has a script run.
     pub(crate) async fn run(
         self: &Arc<Self>,
-        invocation: Invocation<'_>,
+        invocation: &Invocation<'_>,
         by: Deadline,
+    ) -> Result<Answered> {
+        self.on_connection(by, async |connection| connection.run(invocation).await)
+            .await
+    }
+
+    async fn on_connection(
+        self: &Arc<Self>,
+        by: Deadline,
+        ask: impl AsyncFnOnce(&Arc<Connection>) -> RedisResult<Answered>,
     ) -> Result<Answered> {
         let mut asked = None;
         let answered = by.bound(async {
             let connection = asked.insert(self.connection().await?);
-            let sent = Moment::now();
-            let value = connection.run(&invocation).await;
-            Ok(value.map(|value| Answered { value, sent }))
+            Ok(ask(connection).await)
         });
         match answered.await {
             Ok(Ok(answered)) => Ok(answered),
@@ -106,7 +114,10 @@ impl Link {
     }
 
     /// The connection, which may have to be made first.
-    async fn connection(self: &Arc<Self>) -> Result<Connection> {
+    async fn connection(self: &Arc<Self>) -> Result<Arc<Connection>> {
+        if let Some(made) = self.made() {
+            return Ok(made);
+        }
         let mut connecting = self.connecting();
         let made = connecting.wait_for(Option::is_some).await;
         match made.as_deref() {
@@ -116,6 +127,13 @@ impl Link {
                 "the runtime that the connection was to live in has shut down",
             )),
         }
+    }
+
+    /// The connection, if it is there.
+    fn made(&self) -> Option<Arc<Connection>> {
+        let current = self.current();
+        let made = current.as_ref()?.borrow();
+        Some(Arc::clone(made.as_ref()?.as_ref().ok()?))
     }
 
     fn connecting(self: &Arc<Self>) -> Connecting {
@@ -134,15 +152,14 @@ impl Link {
         current.insert(connecting).clone()
     }
 
-    async fn make_connection(self: &Arc<Self>) -> Result<Connection> {
+    async fn make_connection(self: &Arc<Self>) -> Result<Arc<Connection>> {
         let number = self.connected.fetch_add(1, Ordering::Relaxed);
         let link = Arc::downgrade(self);
         let hear = move |push| hear(&link, number, &push);
         let by = Deadline::within(Self::CONNECT);
         by.bound(async {
-            Connection::made(&self.route, number, &self.channel, hear)
-                .await
-                .map_err(error::of)
+            let made = Connection::made(&self.route, number, &self.channel, hear).await;
+            made.map(Arc::new).map_err(error::of)
         })
         .await
     }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,27 +7,25 @@ use distlock_core::{Deadline, Error, ErrorKind, Mode, Moment, Result};
 use redis::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::connection::Answered;
 use crate::error::strange;
 use crate::keys::Keys;
-use crate::link::{Answered, Link};
-use crate::script::{ENTER, LEAVE, RENEW, Script};
+use crate::link::Link;
+use crate::request::{Asker, Request, Verb};
 
 /// One claim's view of its name's queue on the server.
 #[derive(Debug)]
 pub(crate) struct Queue {
     link: Arc<Link>,
-    keys: Keys,
-    id: String,
     mode: Mode,
-    /// What the server keeps of it: "ttl mode channel details".
-    request: String,
+    asker: Arc<Asker>,
 }
 
 /// What `inspect` shows of a claim, kept by the server unread.
 #[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct Details {
-    pub(crate) owner: String,
-    pub(crate) label: String,
+pub(crate) struct Details<'a> {
+    pub(crate) owner: Cow<'a, str>,
+    pub(crate) label: Cow<'a, str>,
 }
 
 /// Where a claim stands, and an instant before the request that told.
@@ -46,64 +45,60 @@ pub(crate) enum Place {
 impl Queue {
     pub(crate) fn new(link: &Arc<Link>, request: &ClaimRequest) -> Result<Self> {
         let details = Details {
-            owner: request.owner.to_string(),
-            label: request.label.to_string(),
+            owner: Cow::Borrowed(&*request.owner),
+            label: Cow::Borrowed(&*request.label),
         };
         Ok(Self {
             link: Arc::clone(link),
-            keys: Keys::of(&request.name),
-            id: format!("{:032x}", request.id),
             mode: request.mode,
-            request: format!(
-                "{:016} {} {} {}",
-                request.ttl.get().as_micros(),
-                to_text(request.mode)?,
-                link.channel(),
-                serde_json::to_string(&details).expect("text always serialises"),
-            ),
+            asker: Arc::new(Asker {
+                keys: Keys::of(&request.name),
+                id: format!("{:032x}", request.id),
+                entry: format!(
+                    "{:016} {} {} {}",
+                    request.ttl.get().as_micros(),
+                    to_text(request.mode)?,
+                    link.channel(),
+                    serde_json::to_string(&details).expect("text always serialises"),
+                ),
+            }),
         })
     }
 
     /// Takes the place at the end, or refreshes the one that the claim has.
     pub(crate) async fn enter(&self, wait: bool, by: Deadline) -> Result<Found> {
-        let wait = if wait { "1" } else { "0" };
-        self.ask(&ENTER, &[&self.id, &self.request, wait], by).await
+        self.ask(Verb::Enter { wait }, by).await
     }
 
     pub(crate) async fn renew(&self, by: Deadline) -> Result<Found> {
-        self.ask(&RENEW, &[&self.id], by).await
+        self.ask(Verb::Renew, by).await
     }
 
     /// Leaves; `unsure`, so that what comes late of this claim comes to nothing.
     pub(crate) async fn leave(&self, unsure: bool, by: Deadline) -> Result<Found> {
-        let unsure = if unsure { "1" } else { "0" };
-        self.ask(&LEAVE, &[&self.id, unsure], by).await
+        self.ask(Verb::Leave { unsure }, by).await
     }
 
-    async fn ask(
-        &self,
-        script: &'static Script,
-        arguments: &[&str],
-        by: Deadline,
-    ) -> Result<Found> {
-        let invocation = script.invocation(&self.keys, arguments);
-        let Answered { value, sent } = self.link.run(invocation, by).await?;
+    async fn ask(&self, verb: Verb, by: Deadline) -> Result<Found> {
+        let asker = Arc::clone(&self.asker);
+        let Answered { value, sent } = self.link.ask(&Request { verb, asker }, by).await?;
         let place = self.place(text(&value)?)?;
         Ok(Found { place, sent })
     }
 
     fn place(&self, answer: &str) -> Result<Place> {
-        let words: Vec<_> = answer.split(' ').collect();
-        match words.as_slice() {
-            ["absent"] => Ok(Place::Absent),
-            ["held", number] => Ok(Place::Held {
+        let mut words = answer.split(' ');
+        let mut next = || words.next();
+        match [next(), next(), next(), next()] {
+            [Some("absent"), None, ..] => Ok(Place::Absent),
+            [Some("held"), Some(number), None, _] => Ok(Place::Held {
                 number: whole(number)?,
             }),
-            ["waiting", arrival, recheck] => Ok(Place::Waiting {
+            [Some("waiting"), Some(arrival), Some(recheck), None] => Ok(Place::Waiting {
                 arrival: whole(arrival)?,
                 recheck: Duration::from_micros(whole(recheck)?),
             }),
-            ["conflict", other] => Err(Error::new(
+            [Some("conflict"), Some(other), None, _] => Err(Error::new(
                 ErrorKind::Conflict,
                 format!(
                     "asked for as {}, in use as {}; use another name",
@@ -127,11 +122,11 @@ pub(crate) fn whole(text: &str) -> Result<u64> {
     text.parse().map_err(|_| strange("no number"))
 }
 
-fn to_text(mode: Mode) -> Result<String> {
+fn to_text(mode: Mode) -> Result<Cow<'static, str>> {
     match mode {
-        Mode::Exclusive => Ok("exclusive".to_owned()),
-        Mode::Shared => Ok("shared".to_owned()),
-        Mode::Permit { limit } => Ok(format!("permit:{limit}")),
+        Mode::Exclusive => Ok("exclusive".into()),
+        Mode::Shared => Ok("shared".into()),
+        Mode::Permit { limit } => Ok(format!("permit:{limit}").into()),
         _ => Err(Error::new(
             ErrorKind::Unsupported,
             format!("the redis store has no {mode} locks"),

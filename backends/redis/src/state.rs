@@ -54,12 +54,12 @@ impl Standing {
             return Err(strange("half an entry"));
         };
         let (number, arrival) = (whole(number)?, whole(arrival)?);
-        let details: Details =
+        let details: Details<'_> =
             serde_json::from_str(details).map_err(|_| strange("details that are none"))?;
         let since = |earlier: u64, later: u64| Duration::from_micros(later.saturating_sub(earlier));
         let mut entry = Entry::new(to_mode(mode)?);
-        entry.owner = Some(details.owner);
-        entry.label = Some(details.label);
+        entry.owner = Some(details.owner.into_owned());
+        entry.label = Some(details.label.into_owned());
         if number > 0 {
             entry.token = Some(FencingToken::from_number(number)?);
         }

@@ -19,15 +19,6 @@
 local record, line, ends = KEYS[1], KEYS[2], KEYS[3]
 local id = ARGV[1]
 
-local DAY = 24 * 60 * 60 * 1000000
-local HOUR = 60 * 60 * 1000000
-local NONE = '0000000000000000'
-local sub = string.sub
-
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local clock = time[1] .. sub('00000' .. time[2], -6)
-
 local head = redis.call('HGET', record, 'head') or NONE .. ' ' .. NONE
 local last, kept = sub(head, 1, 16), sub(head, 18, 33)
 local many, holder = false, false

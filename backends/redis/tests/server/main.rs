@@ -9,6 +9,7 @@ mod refusals;
 mod several;
 #[cfg(feature = "tls")]
 mod tls;
+mod together;
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use crate::locks;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Asks until there is an answer.
-async fn asked(claim: &mut Box<dyn Claim>) -> Result<Hold> {
+pub(crate) async fn asked(claim: &mut Box<dyn Claim>) -> Result<Hold> {
     let (patience, _end) = Patience::unlimited(SOON);
     loop {
         match claim.attempt(&patience).await {

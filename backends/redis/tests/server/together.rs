@@ -7,6 +7,7 @@ use distlock_core::backend::{Attempt, Backend, Claim, ClaimRequest, Patience, Re
 use distlock_core::{Deadline, ErrorKind, FencingToken, Locks, Mode, Name, Ttl};
 use distlock_redis::RedisBackend;
 use distlock_testbed::{Redis, Server, Way};
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -102,8 +103,9 @@ async fn what_fails_for_one_name_fails_for_no_other() -> Result<()> {
 #[tokio::test]
 async fn a_connection_may_break_within_what_goes_out_together() -> Result<()> {
     let server = Server::started(Redis::new()).await?;
-    let (proxy, direct) = (server.proxy().await?, locks(&server.url()).await?);
-    let fragile = locks(&server.url_through(&proxy)).await?;
+    let proxy = server.proxy().await?;
+    let fragile = RedisBackend::connect(&server.url_through(&proxy)).await?;
+    let direct = RedisBackend::connect(&server.url()).await?;
     let bytes = [0, 1, 20, 100, 400, 700, 1_000, 2_000, 4_000, 8_000, 12_000];
     for (way, bytes) in [Way::ToServer, Way::ToClient]
         .into_iter()
@@ -112,16 +114,32 @@ async fn a_connection_may_break_within_what_goes_out_together() -> Result<()> {
         let mut asking = JoinSet::new();
         proxy.break_after(way, bytes);
         for number in 0..MANY {
-            asking.spawn(tokens(fragile.clone(), number.to_string(), 4));
+            let name = format!("{way:?}/{bytes}/{number}");
+            let mut claim = claim(&fragile, &name)?;
+            asking.spawn(async move {
+                let (patience, _end) = Patience::unlimited(SOON);
+                let first = claim.attempt(&patience).await;
+                (name, claim, first)
+            });
         }
-        for tokens in timeout(SOON, asking.join_all()).await? {
-            let tokens = tokens.with_context(|| format!("{way:?} {bytes}"))?;
-            assert!(tokens.is_sorted_by(|one, next| one < next), "{tokens:?}");
-        }
+        // All are told at once that it broke, long before their time is over.
+        let asked = timeout(SOON / 2, asking.join_all()).await?;
         proxy.heal().await?;
-        for number in 0..MANY {
-            let state = direct.inspect(&*number.to_string()).await?;
-            assert!(state.is_free(), "{way:?} {bytes} {number}: {state:?}");
+        for (name, mut claim, first) in asked {
+            let hold = crate::network::asked(&mut claim).await?;
+            match first {
+                Ok(Attempt::Held(first)) => assert_eq!(first.number, hold.number, "{name}"),
+                Err(error) if error.kind() == ErrorKind::Unavailable => {}
+                other => bail!("{name}: {other:?}"),
+            }
+            let its = Name::new(&*name)?;
+            let state = direct.inspect(&its, Deadline::within(SOON)).await?;
+            assert!(state.waiters.is_empty(), "{name}: {state:?}");
+            let tokens: Vec<_> = state.holders.iter().map(|it| it.token).collect();
+            let numbers: Vec<_> = tokens.iter().flatten().map(|it| it.number()).collect();
+            assert_eq!(numbers, [hold.number], "{name}");
+            let released = claim.release(Deadline::within(SOON)).await?;
+            assert_eq!(released, Released::Held, "{name}");
         }
     }
     Ok(())
@@ -225,25 +243,31 @@ async fn who_gives_up_takes_nobody_along() -> Result<()> {
 
 #[test]
 fn a_runtime_that_ends_holds_up_nobody_elsewhere() -> Result<()> {
-    let runtime = || tokio::runtime::Runtime::new();
-    let (servers, ours) = (runtime()?, runtime()?);
-    let server = servers.block_on(Server::started(Redis::new()))?;
-    for _ in 0..10 {
-        let theirs = runtime()?;
-        let backend = theirs.block_on(RedisBackend::connect(&server.url()))?;
-        let locks = Locks::builder().ttl(MINUTE);
-        let locks = ours.block_on(async { locks.build(backend) })?;
-        let mut asking = JoinSet::new();
-        for number in 0..MANY {
-            let tokens = tokens(locks.clone(), number.to_string(), 20);
-            asking.spawn_on(tokens, ours.handle());
-        }
-        // The connection lives there.
-        theirs.shutdown_background();
-        let all = ours.block_on(async { timeout(SOON, asking.join_all()).await })?;
-        for tokens in all {
-            assert_eq!(tokens?.len(), 20);
-        }
+    let (others, ours) = (Runtime::new()?, Runtime::new()?);
+    let server = others.block_on(Server::started(Redis::new()))?;
+    // Its tasks do not run once it has connected.
+    let theirs = Builder::new_current_thread().enable_all().build()?;
+    let backend = theirs.block_on(RedisBackend::connect(&server.url()))?;
+    let mut asking = JoinSet::new();
+    for number in 0..MANY {
+        let mut claim = claim(&backend, &number.to_string())?;
+        let mut asked = Box::pin(async move {
+            let (patience, _end) = Patience::unlimited(SOON);
+            claim.attempt(&patience).await
+        });
+        ours.block_on(async {
+            let now = std::future::ready(());
+            tokio::select! { biased; _ = &mut asked => bail!("who answered?"), () = now => Ok(()) }
+        })?;
+        asking.spawn_on(asked, ours.handle());
     }
+    drop(theirs);
+    let all = ours.block_on(async { timeout(SOON / 2, asking.join_all()).await })?;
+    for outcome in all {
+        let error = outcome.expect_err("it was never asked");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+    let locks = ours.block_on(async { Locks::new(backend) })?;
+    ours.block_on(tokens(locks, "x".to_owned(), 1))?;
     Ok(())
 }

@@ -158,7 +158,7 @@ impl PostgresClaim {
         answer: &mut Answer<Option<(u64, Moment)>>,
         patience: &Patience,
     ) -> Result<Option<(u64, Moment)>> {
-        let mut look = Moment::now() + SOON;
+        let mut look = Moment::now() + FIRST_LOOK;
         loop {
             let pause = look.remaining().min(self.ttl() / 3);
             tokio::select! {
@@ -171,7 +171,7 @@ impl PostgresClaim {
             if look.remaining().is_zero() {
                 let sent = Moment::now();
                 let pause = match voucher.clear_before(connection, by).await? {
-                    Ahead::NotKnown => SOON,
+                    Ahead::NotKnown => FIRST_LOOK,
                     Ahead::Others => self.ttl(),
                     Ahead::Waiters(left) => left + SOON,
                 };
@@ -264,8 +264,12 @@ impl Claim for PostgresClaim {
     }
 }
 
-/// When to look who stands before one that has just begun to wait; and how long the server may take
-/// to end a connection.
+/// When to look who stands before one that has begun to wait. To tell that, the server goes through
+/// the whole line: where all in a long one asked, it would do nothing else. So in a line that moves,
+/// nobody is to wait for so long; one that the dead are in may stand still for that much longer.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+
+/// How long the server may take to end a connection.
 const SOON: Duration = Duration::from_millis(20);
 
 /// How often those ask who find no connection to wait on.

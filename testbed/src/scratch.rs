@@ -1,7 +1,8 @@
 //! What this process leaves on the machine, and what takes it away again.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,15 +34,14 @@ pub(crate) fn new_folder(name: &str) -> Result<PathBuf> {
 
 impl Scratch {
     fn new() -> Result<Self> {
+        let folder = env::temp_dir().join(format!("distlock-{:016x}", fastrand::u64(..)));
+        // First: this process may be killed as soon as there is a folder to remove.
+        let janitor = janitor(&folder).context("a shell that clears up")?;
         // Others may pass through it, but not look around: some servers run as another user.
-        let folder = tempfile::Builder::new()
-            .prefix("distlock-")
-            .permissions(Permissions::from_mode(0o711))
-            .tempdir()
-            .context("a temporary folder")?;
-        let janitor = janitor(folder.path()).context("a shell that clears up")?;
+        let made = DirBuilder::new().mode(0o711).create(&folder);
+        made.with_context(|| folder.display().to_string())?;
         Ok(Self {
-            folder: folder.keep(),
+            folder,
             made: AtomicU32::new(0),
             _janitor: janitor,
         })
